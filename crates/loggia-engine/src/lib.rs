@@ -1,0 +1,1 @@
+//! The associative engine: columns, associations, selections, expressions, hypercubes.

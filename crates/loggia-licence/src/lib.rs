@@ -1,0 +1,1 @@
+//! Licence pools, who may draw from them, and what a visit costs.

@@ -1,0 +1,212 @@
+//! Entity records as the site snapshot holds them. Field meanings: `spec/access.md` §1.2, §2.2,
+//! §3, §4, §5.1.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AppId, Moment, ObjectId, PoolId, Prefix, RuleId, StreamId, UserId, UserKey, VirtualProxyId,
+};
+
+/// What every entity carries beside its own fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    pub created: Moment,
+    pub modified: Moment,
+    /// `DIRECTORY\id` of whoever changed it last.
+    pub modified_by: String,
+}
+
+/// One value of a custom property on an entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PropertyValue {
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub id: UserId,
+    pub key: UserKey,
+    /// Display name, not unique.
+    pub name: String,
+    pub roles: Vec<String>,
+    /// Directory attributes such as (`group`, `sales`); several rows per type are usual.
+    pub attributes: Vec<(String, String)>,
+    pub custom_properties: Vec<PropertyValue>,
+    pub tags: Vec<String>,
+    /// Set when a directory no longer knows the person.
+    pub is_inactive: bool,
+    /// Signs in, but is refused everything.
+    pub is_blocked: bool,
+    pub stamp: Stamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    pub id: StreamId,
+    pub name: String,
+    pub owner: UserId,
+    pub custom_properties: Vec<PropertyValue>,
+    pub tags: Vec<String>,
+    pub stamp: Stamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct App {
+    pub id: AppId,
+    pub name: String,
+    pub description: String,
+    pub owner: UserId,
+    /// The stream it is published to; none while it is somebody's work.
+    pub stream: Option<StreamId>,
+    pub publish_time: Option<Moment>,
+    pub last_reload: Option<Moment>,
+    /// Size of the reloaded data in bytes.
+    pub file_size: u64,
+    /// Address of a picture, or empty.
+    pub thumbnail: String,
+    pub custom_properties: Vec<PropertyValue>,
+    pub tags: Vec<String>,
+    pub stamp: Stamp,
+}
+
+impl App {
+    /// True exactly when the app is in a stream.
+    #[must_use]
+    pub fn is_published(&self) -> bool {
+        self.stream.is_some()
+    }
+}
+
+/// What the snapshot knows of an object in an app; its properties stay in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppObject {
+    pub id: ObjectId,
+    pub app: AppId,
+    /// The id that the engine protocol uses, unique within the app.
+    pub engine_id: String,
+    /// `sheet`, `barchart`, `masterobject`, `bookmark`, `app_appscript` …
+    pub object_type: String,
+    pub name: String,
+    pub description: String,
+    pub owner: UserId,
+    /// Visible to everybody who may read the app (community or base).
+    pub is_published: bool,
+    /// Part of the app's base content.
+    pub is_approved: bool,
+    pub stamp: Stamp,
+}
+
+/// The family of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RuleCategory {
+    Security,
+    License,
+    Sync,
+}
+
+/// How firmly a rule belongs to the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RuleOrigin {
+    /// Shipped; editing turns it into `Custom`.
+    Default,
+    /// Essential: neither edited nor deleted.
+    ReadOnly,
+    Custom,
+}
+
+/// A rule as stored: texts, not yet parsed. `loggia-rules` compiles it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemRule {
+    pub id: RuleId,
+    pub category: RuleCategory,
+    pub origin: RuleOrigin,
+    pub name: String,
+    pub comment: String,
+    /// Condition text; empty means always.
+    pub condition: String,
+    pub resource_filter: String,
+    /// Bit mask of `spec/access.md` §5.2.
+    pub actions: u32,
+    /// 0 both, 1 hub, 2 console.
+    pub context: u8,
+    /// A forbidding rule wins over every granting one (`design.md` D4).
+    pub is_forbidding: bool,
+    pub is_disabled: bool,
+    /// Identity of a shipped rule across upgrades.
+    pub seed: Option<String>,
+    pub tags: Vec<String>,
+    pub stamp: Stamp,
+}
+
+/// Who may come in without signing in (`spec/access.md` §2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AnonymousMode {
+    /// 0: nobody.
+    Never,
+    /// 1: visitors, and people who sign in.
+    Allowed,
+    /// 2: visitors only.
+    Always,
+}
+
+/// A cookie's `SameSite` attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SameSite {
+    Unset,
+    None,
+    Lax,
+    Strict,
+}
+
+/// An entrance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualProxy {
+    pub id: VirtualProxyId,
+    pub prefix: Prefix,
+    pub description: String,
+    pub anonymous: AnonymousMode,
+    /// Unique per virtual proxy.
+    pub session_cookie: String,
+    /// Minutes, 1 to 43,200.
+    pub inactivity_minutes: u32,
+    /// Host names that may open sockets from other origins and be returned to after login.
+    pub host_allow_list: Vec<String>,
+    pub same_site_https: SameSite,
+    pub same_site_http: SameSite,
+    /// `Name: value` lines added to every response.
+    pub additional_headers: String,
+    pub extended_security: bool,
+    /// Most anonymous sessions at a time, over all and per address.
+    pub max_anonymous_sessions: u32,
+    pub max_anonymous_sessions_per_address: u32,
+    pub tags: Vec<String>,
+    pub stamp: Stamp,
+}
+
+/// What a pool hands out (`spec/access.md` §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PoolKind {
+    /// Seats of named people.
+    Professional,
+    Analyzer,
+    UserAccess,
+    /// Passes of 60 minutes, to anybody the rule admits.
+    LoginAccess,
+    /// Units of six minutes, to anybody the rule admits.
+    AnalyzerCapacity,
+}
+
+/// A licence pool: the operator's own capacity (`design.md` D5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicencePool {
+    pub id: PoolId,
+    pub name: String,
+    pub kind: PoolKind,
+    /// Seats, passes, or minutes per calendar month; none is unlimited.
+    pub capacity: Option<u64>,
+    /// Minutes beyond `capacity` that are still served; analyzer capacity only.
+    pub overage: u64,
+    pub is_disabled: bool,
+    pub stamp: Stamp,
+}

@@ -1,0 +1,1 @@
+//! Entrances: canonical paths, virtual proxies, anonymous modes, sign-in and the pages around them.

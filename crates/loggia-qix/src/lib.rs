@@ -1,0 +1,1 @@
+//! The engine JSON-RPC interface: sessions, method table, wire types.

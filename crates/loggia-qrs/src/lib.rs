@@ -1,0 +1,1 @@
+//! The repository REST interface: wire types and handlers.

@@ -1,0 +1,1 @@
+//! Use cases on entities, the site snapshot, and the store behind it.

@@ -1,0 +1,1 @@
+//! The load script: parse, plan and run it into engine tables.

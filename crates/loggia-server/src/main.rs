@@ -1,0 +1,2 @@
+//! The `loggia` binary.
+fn main() {}
