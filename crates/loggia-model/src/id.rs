@@ -4,7 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use uuid::Uuid;
+
+/// A text that is no id. It does not repeat the text, which may be hostile and long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not an id; write 36 characters such as aaec8d41-5201-43ab-809f-3063750dfafd")]
+pub struct IdError;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -33,17 +39,15 @@ macro_rules! ids {
         }
 
         impl FromStr for $name {
-            type Err = uuid::Error;
+            type Err = IdError;
 
             /// Accepts any letter case; refuses everything that is not a hyphenated GUID.
-            fn from_str(text: &str) -> Result<$name, uuid::Error> {
+            fn from_str(text: &str) -> Result<$name, IdError> {
+                // `Uuid` alone would also take braces, URNs and 32 bare digits.
                 if text.len() != 36 {
-                    // `Uuid` alone would also take braces, URNs and 32 bare digits.
-                    return Err(Uuid::parse_str("-").err().unwrap_or_else(|| {
-                        unreachable!("a single hyphen is never a GUID")
-                    }));
+                    return Err(IdError);
                 }
-                Uuid::parse_str(text).map($name)
+                Uuid::parse_str(text).map($name).map_err(|_| IdError)
             }
         }
 
@@ -74,4 +78,20 @@ ids! {
     SessionId;
     /// The identity of one anonymous session: the GUID in `NONE\anonymous<guid>`.
     VisitorId;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_hyphenated_guids_in_any_letter_case() {
+        let id: StreamId = "AAEC8D41-5201-43AB-809F-3063750DFAFD".parse().unwrap();
+        assert_eq!(id.text(), "aaec8d41-5201-43ab-809f-3063750dfafd");
+        for bad in
+            ["", "x", "aaec8d41520143ab809f3063750dfafd", "{aaec8d41-5201-43ab-809f-3063750dfaf}"]
+        {
+            assert_eq!(bad.parse::<StreamId>(), Err(IdError));
+        }
+    }
 }

@@ -11,7 +11,8 @@ pub mod name;
 
 pub use caller::{Caller, Environment, InternalAccount, Principal, RequestContext, SessionEnd};
 pub use id::{
-    AppId, ObjectId, PoolId, RuleId, SessionId, StreamId, UserId, VirtualProxyId, VisitorId,
+    AppId, IdError, ObjectId, PoolId, RuleId, SessionId, StreamId, UserId, VirtualProxyId,
+    VisitorId,
 };
 pub use moment::Moment;
 pub use name::{Prefix, PrefixError, UserKey, UserKeyError};

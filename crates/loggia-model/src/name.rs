@@ -33,9 +33,26 @@ pub enum PrefixError {
 impl Prefix {
     /// First segments that the product answers itself under the default virtual proxy.
     pub const RESERVED: [&'static str; 20] = [
-        "api", "app", "appcontent", "assets", "console", "content", "extensions", "healthz", "hub",
-        "login", "loggedout", "logout", "metrics", "qmc", "qps", "qrs", "readyz", "sense",
-        "single", "tempcontent",
+        "api",
+        "app",
+        "appcontent",
+        "assets",
+        "console",
+        "content",
+        "extensions",
+        "healthz",
+        "hub",
+        "login",
+        "loggedout",
+        "logout",
+        "metrics",
+        "qmc",
+        "qps",
+        "qrs",
+        "readyz",
+        "sense",
+        "single",
+        "tempcontent",
     ];
 
     /// The prefix of the default virtual proxy.
@@ -70,8 +87,7 @@ impl FromStr for Prefix {
         if text.chars().count() > 64 {
             return Err(PrefixError::TooLong);
         }
-        let allowed =
-            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._~".contains(c);
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._~".contains(c);
         if let Some((at, found)) = text.char_indices().find(|&(_, c)| !allowed(c)) {
             return Err(PrefixError::Forbidden { at, found });
         }
