@@ -1,0 +1,4 @@
+import { mount } from '../kit/mount'
+import { LoginPage } from './LoginPage'
+
+mount((data) => <LoginPage data={data} />)

@@ -1,0 +1,30 @@
+import type { Action, Message } from '../data'
+import { moment } from '../kit/freshness'
+
+interface Props {
+  readonly message: Message
+  readonly fallback: Action
+}
+
+/** What happened, why, the one thing to do next, and what to quote when asking for help. */
+export function MessageCard({ message, fallback }: Props) {
+  const { code, reference, time, action, secondary } = message
+  const first = action ?? fallback
+  return (
+    <section class="card" aria-labelledby="message-title">
+      <h1 id="message-title">{message.title}</h1>
+      {message.text && <p>{message.text}</p>}
+      <div class="actions">
+        <a class="button primary" href={first.href}>{first.label}</a>
+        {secondary && <a class="button" href={secondary.href}>{secondary.label}</a>}
+      </div>
+      {(code || reference) && (
+        <dl class="facts">
+          {code && <div><dt>Code</dt><dd>{code}</dd></div>}
+          {reference && <div><dt>Reference</dt><dd>{reference}</dd></div>}
+          {time && <div><dt>Time</dt><dd>{moment(time) ?? time}</dd></div>}
+        </dl>
+      )}
+    </section>
+  )
+}

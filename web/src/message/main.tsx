@@ -1,0 +1,4 @@
+import { mount } from '../kit/mount'
+import { MessagePage } from './MessagePage'
+
+mount((data) => <MessagePage data={data} />)

@@ -1,0 +1,4 @@
+import { mount } from '../kit/mount'
+import { ViewerPage } from './ViewerPage'
+
+mount((data) => <ViewerPage data={data} />)
