@@ -1,1 +1,60 @@
-//! Who is calling: sign-in schemes and sessions.
+//! Who is calling: sign-in schemes and the sessions they begin.
+//!
+//! A session is known to the outside only by a random secret in a cookie; the server keeps the
+//! secret's SHA-256 and nothing else of it. Visitors who have not signed in have sessions too.
+//!
+//! What is left out: cookies, headers and pages (`loggia-proxy`), and what a session may do
+//! (`loggia-repository`). Read [`Sessions`] first, then [`Scheme`] and [`Passwords`].
+//!
+//! ```
+//! use loggia_auth::{NewSession, Sessions};
+//! use loggia_model::{Moment, Principal, SessionEnd, VirtualProxyId, VisitorId};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sessions = Sessions::in_memory();
+//! let entrance = VirtualProxyId(uuid::Uuid::nil());
+//! let visitor = Principal::Anonymous(VisitorId(uuid::Uuid::nil()));
+//! let begun = sessions.begin(NewSession::new(entrance, visitor, 30), Moment(0))?;
+//!
+//! let cookie = begun.secret.reveal();
+//! let found = sessions.find(&cookie, entrance, Moment(1_000)).expect("it was just begun");
+//! let told = found.watch();
+//! sessions.end(&found, SessionEnd::LoggedOut);
+//! assert_eq!(*told.borrow(), Some(SessionEnd::LoggedOut));
+//! assert!(sessions.find(&cookie, entrance, Moment(1_000)).is_none());
+//! # Ok(())
+//! # }
+//! ```
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a failed expectation is how a test reports"
+    )
+)]
+
+pub mod address;
+pub mod attempts;
+pub mod password;
+pub mod persist;
+pub mod scheme;
+pub mod secret;
+pub mod session;
+pub mod sessions;
+
+pub use address::AddressBlock;
+pub use attempts::{Attempts, AttemptsRefused};
+pub use password::{PasswordError, Passwords};
+pub use persist::{SessionRow, SessionStore, SessionStoreError};
+pub use scheme::form::{Credential, CredentialSource, FormScheme};
+pub use scheme::{Answer, Person, Scheme, SignIn, SignInFailure, sign_in};
+pub use secret::{
+    NoRandomness, SessionHash, SessionSecret, random_reference, random_token, random_uuid,
+};
+pub use session::Session;
+pub use sessions::{BeginError, Begun, NewSession, Sessions, VisitorCaps};

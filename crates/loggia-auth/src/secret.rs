@@ -1,0 +1,165 @@
+//! Random values, and the secret that a session cookie carries.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use uuid::Uuid;
+
+/// The operating system gave no random bytes.
+#[derive(Debug, Error)]
+#[error("the operating system gave no random bytes")]
+pub struct NoRandomness;
+
+/// 128 random bits that stand for a session in a cookie. Shown by nothing but [`Self::reveal`].
+pub struct SessionSecret([u8; 16]);
+
+/// SHA-256 of a session's secret: what memory and store keep.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionHash([u8; 32]);
+
+impl SessionSecret {
+    /// A fresh secret.
+    pub fn random() -> Result<SessionSecret, NoRandomness> {
+        random_bytes().map(SessionSecret)
+    }
+
+    /// Reads what a cookie holds; anything but 32 lower-case hexadecimal digits is none of ours.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<SessionSecret> {
+        let digits: &[u8; 32] = text.as_bytes().try_into().ok()?;
+        let mut bytes = [0; 16];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let &[high, low] = pair else { return None };
+            *byte = (nibble(high)? << 4) | nibble(low)?;
+        }
+        Some(SessionSecret(bytes))
+    }
+
+    /// The text for the cookie.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        hexadecimal(&self.0)
+    }
+
+    /// What the server keeps of it.
+    #[must_use]
+    pub fn hash(&self) -> SessionHash {
+        SessionHash(Sha256::digest(self.0).into())
+    }
+}
+
+impl fmt::Debug for SessionSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionSecret(hidden)")
+    }
+}
+
+impl SessionHash {
+    /// 64 hexadecimal digits, for the store.
+    #[must_use]
+    pub fn text(&self) -> String {
+        hexadecimal(&self.0)
+    }
+
+    /// Reads [`Self::text`] back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<SessionHash> {
+        let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let &[high, low] = pair else { return None };
+            *byte = (nibble(high)? << 4) | nibble(low)?;
+        }
+        Some(SessionHash(bytes))
+    }
+
+    /// Eight of its bytes as a number: as even as a hash function needs.
+    #[must_use]
+    pub(crate) fn bucket(&self) -> u64 {
+        self.0.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+}
+
+impl fmt::Debug for SessionHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionHash({:016x}…)", self.bucket().swap_bytes())
+    }
+}
+
+/// `N` random bytes.
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+/// A random GUID.
+pub fn random_uuid() -> Result<Uuid, NoRandomness> {
+    Ok(uuid::Builder::from_random_bytes(random_bytes()?).into_uuid())
+}
+
+/// Six letters and digits that a person can read over the telephone: `7F3K9Q`. They name a
+/// refusal on the page and in the log; they protect nothing.
+pub fn random_reference() -> Result<String, NoRandomness> {
+    // Crockford's alphabet: no I, L, O or U to mistake.
+    const ALPHABET: [char; 32] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H',
+        'J', 'K', 'M', 'N', 'P', 'Q', 'R', 'S', 'T', 'V', 'W', 'X', 'Y', 'Z',
+    ];
+    let bytes: [u8; 6] = random_bytes()?;
+    Ok(bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31))).collect())
+}
+
+/// Random text of 128 bits for form tokens: 32 hexadecimal digits.
+pub fn random_token() -> Result<String, NoRandomness> {
+    Ok(hexadecimal(&random_bytes::<16>()?))
+}
+
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    use fmt::Write;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_survives_the_cookie_and_shows_nowhere_else() {
+        let secret = SessionSecret::random().unwrap();
+        let text = secret.reveal();
+        assert_eq!(text.len(), 32);
+        assert_eq!(SessionSecret::parse(&text).unwrap().hash(), secret.hash());
+        assert_eq!(format!("{secret:?}"), "SessionSecret(hidden)");
+        assert_eq!(SessionHash::parse(&secret.hash().text()), Some(secret.hash()));
+    }
+
+    #[test]
+    fn what_we_never_wrote_is_no_secret() {
+        for text in ["", "abc", "G0000000000000000000000000000000", &"A".repeat(32)] {
+            assert!(SessionSecret::parse(text).is_none(), "{text}");
+        }
+        assert!(SessionSecret::parse(&"é".repeat(16)).is_none());
+    }
+
+    #[test]
+    fn references_are_short_and_legible() {
+        let reference = random_reference().unwrap();
+        assert_eq!(reference.len(), 6);
+        assert!(reference.chars().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase()));
+    }
+}

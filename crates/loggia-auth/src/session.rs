@@ -1,0 +1,209 @@
+//! One session: whose it is, since when, and how its sockets learn of its end.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use loggia_model::{Moment, Principal, SessionEnd, SessionId, VirtualProxyId};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::secret::SessionHash;
+
+/// One browser's stay at one entrance.
+///
+/// Identity never changes within a session: whoever signs in gets a new one.
+#[derive(Debug)]
+pub struct Session {
+    pub id: SessionId,
+    pub entrance: VirtualProxyId,
+    pub principal: Principal,
+    /// What forms and REST clients of this session must send back.
+    pub csrf: Box<str>,
+    pub started: Moment,
+    /// Where it was begun from.
+    pub address: Option<IpAddr>,
+    /// Session attributes of the sign-in, name and value.
+    pub attributes: Box<[(String, String)]>,
+    pub(crate) hash: SessionHash,
+    last_active: AtomicI64,
+    timeout_millis: AtomicI64,
+    ending: Mutex<Ending>,
+    /// Already waiting for the next write to the store.
+    pub(crate) is_queued: AtomicBool,
+    saved_active: AtomicI64,
+}
+
+/// Most sessions never have a socket, and a watch channel is several times their size: it is made
+/// when somebody first asks.
+#[derive(Debug)]
+enum Ending {
+    Live,
+    Watched(Box<watch::Sender<Option<SessionEnd>>>),
+    Over(SessionEnd),
+}
+
+/// A session as the store keeps it. New fields are optional, so that old rows still open.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    id: SessionId,
+    entrance: VirtualProxyId,
+    principal: Principal,
+    csrf: Box<str>,
+    started: Moment,
+    #[serde(default)]
+    address: Option<IpAddr>,
+    #[serde(default)]
+    attributes: Box<[(String, String)]>,
+    last_active: Moment,
+    timeout_millis: i64,
+}
+
+pub(crate) struct Beginning {
+    pub(crate) hash: SessionHash,
+    pub(crate) id: SessionId,
+    pub(crate) csrf: Box<str>,
+    pub(crate) entrance: VirtualProxyId,
+    pub(crate) principal: Principal,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) attributes: Box<[(String, String)]>,
+    pub(crate) timeout_millis: i64,
+    pub(crate) now: Moment,
+}
+
+impl Session {
+    pub(crate) fn begin(from: Beginning) -> Session {
+        Session {
+            id: from.id,
+            entrance: from.entrance,
+            principal: from.principal,
+            csrf: from.csrf,
+            started: from.now,
+            address: from.address,
+            attributes: from.attributes,
+            hash: from.hash,
+            last_active: AtomicI64::new(from.now.0),
+            timeout_millis: AtomicI64::new(from.timeout_millis),
+            ending: Mutex::new(Ending::Live),
+            is_queued: AtomicBool::new(false),
+            saved_active: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    pub(crate) fn from_stored(hash: SessionHash, stored: Stored) -> Session {
+        let last_active = stored.last_active.0;
+        Session {
+            id: stored.id,
+            entrance: stored.entrance,
+            principal: stored.principal,
+            csrf: stored.csrf,
+            started: stored.started,
+            address: stored.address,
+            attributes: stored.attributes,
+            hash,
+            last_active: AtomicI64::new(last_active),
+            timeout_millis: AtomicI64::new(stored.timeout_millis),
+            ending: Mutex::new(Ending::Live),
+            is_queued: AtomicBool::new(false),
+            saved_active: AtomicI64::new(last_active),
+        }
+    }
+
+    pub(crate) fn to_stored(&self) -> Stored {
+        Stored {
+            id: self.id,
+            entrance: self.entrance,
+            principal: self.principal.clone(),
+            csrf: self.csrf.clone(),
+            started: self.started,
+            address: self.address,
+            attributes: self.attributes.clone(),
+            last_active: self.last_active(),
+            timeout_millis: self.timeout_millis.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whether it belongs to somebody who has not signed in.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        matches!(self.principal, Principal::Anonymous(_))
+    }
+
+    /// When its holder last did something.
+    #[must_use]
+    pub fn last_active(&self) -> Moment {
+        Moment(self.last_active.load(Ordering::Relaxed))
+    }
+
+    /// When it ends unless something happens first.
+    #[must_use]
+    pub fn expires(&self) -> Moment {
+        let timeout = self.timeout_millis.load(Ordering::Relaxed);
+        Moment(self.last_active().0.saturating_add(timeout))
+    }
+
+    /// How it ended; none while it lives.
+    #[must_use]
+    pub fn end(&self) -> Option<SessionEnd> {
+        match &*self.ending.lock() {
+            Ending::Over(end) => Some(*end),
+            Ending::Live | Ending::Watched(_) => None,
+        }
+    }
+
+    /// Tells the holder of a socket when the session ends, and how.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Option<SessionEnd>> {
+        let mut ending = self.ending.lock();
+        match &*ending {
+            Ending::Watched(sender) => sender.subscribe(),
+            Ending::Over(end) => watch::channel(Some(*end)).1,
+            Ending::Live => {
+                let (sender, receiver) = watch::channel(None);
+                *ending = Ending::Watched(Box::new(sender));
+                receiver
+            }
+        }
+    }
+
+    /// Notes activity. A clock that was set back never shortens a session.
+    pub(crate) fn touch(&self, now: Moment) {
+        self.last_active.fetch_max(now.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_timeout(&self, millis: i64) {
+        self.timeout_millis.store(millis, Ordering::Relaxed);
+    }
+
+    /// Whether the store's copy is so old that a restart would cost the holder noticeable time.
+    pub(crate) fn is_stale_in_store(&self) -> bool {
+        let saved = self.saved_active.load(Ordering::Relaxed);
+        self.last_active().0.saturating_sub(saved) > 30_000
+    }
+
+    pub(crate) fn note_saved(&self, stored: &Stored) {
+        self.saved_active.store(stored.last_active.0, Ordering::Relaxed);
+    }
+
+    /// Ends it and tells its watchers; false when it was over already.
+    pub(crate) fn finish(&self, end: SessionEnd) -> bool {
+        let mut ending = self.ending.lock();
+        match std::mem::replace(&mut *ending, Ending::Over(end)) {
+            Ending::Over(first) => {
+                *ending = Ending::Over(first);
+                false
+            }
+            Ending::Watched(sender) => {
+                sender.send_replace(Some(end));
+                true
+            }
+            Ending::Live => true,
+        }
+    }
+}
+
+impl Stored {
+    pub(crate) fn expires(&self) -> Moment {
+        Moment(self.last_active.0.saturating_add(self.timeout_millis))
+    }
+}
