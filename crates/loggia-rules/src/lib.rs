@@ -1,1 +1,64 @@
 //! The condition language of security rules: parse, check, decide, explain.
+//!
+//! A rule reads: *let the requester do [`Actions`] on what [`ResourceFilter`] names, provided that
+//! [`Condition`] holds, in [`Context`]*. This crate answers one question from such rules: may this
+//! requester do this to that thing, and why. It knows no store, clock or session: everything it
+//! reads about the requester and the thing comes through the [`Facts`] trait.
+//!
+//! Read [`Condition`] first, then [`RuleSet`] and [`decide`].
+//!
+//! ```
+//! use loggia_rules::{Category, Condition};
+//!
+//! let condition = Condition::compile("!user.IsAnonymous()", Category::Security).unwrap();
+//! assert_eq!(condition.text(), "!user.IsAnonymous()");
+//!
+//! let problems = Condition::compile("user.IsAnonymus()", Category::Security).unwrap_err();
+//! assert_eq!(problems[0].suggestion.as_deref(), Some("IsAnonymous"));
+//! ```
+//!
+//! # Grammar
+//!
+//! ```text
+//! condition  = [ orExpr ]
+//! orExpr     = andExpr  { ("or"  | "||") andExpr }
+//! andExpr    = notExpr  { ("and" | "&&") notExpr }
+//! notExpr    = ( "!" | "not" ) notExpr | primary
+//! primary    = "(" orExpr ")" | call | comparison | "true" | "false"
+//! comparison = operand op operand
+//! op         = "=" | "==" | "!=" | "!==" | "like" | "matches"
+//! operand    = path | string | number | "true" | "false" | list | "(" operand ")"
+//! list       = "{" operand { "," operand } "}"
+//! path       = root { "." segment } | "@" name          (short for resource.@name)
+//! root       = "user" | "resource" | "node"
+//! segment    = name | "@" name
+//! call       = path "." func "(" [ string ] ")"
+//! func       = "HasPrivilege" | "Empty" | "IsAnonymous" | "IsOwned"
+//! string     = '"' { char | escape } '"'                escapes: \" \\ \* \?
+//! comment    = ( "//" | "#" ) to the end of the line
+//! ```
+//!
+//! Keywords, functions and property names are read without letter case. Single and curly quotes
+//! are accepted with a warning.
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod action;
+mod condition;
+mod decide;
+mod facts;
+mod filter;
+mod kind;
+mod problem;
+
+pub mod shipped;
+
+pub use action::{Action, Actions, UnknownAction};
+pub use condition::{Category, Checked, Condition, Parsed, parse_condition};
+pub use decide::{
+    Decision, Effect, Outcome, Refusal, Request, Rule, RuleSet, admits, allows, decide, granted,
+};
+pub use facts::{Context, Entity, Fact, Facts, RequestContext, Subject};
+pub use filter::ResourceFilter;
+pub use kind::{KindSet, ResourceKind, UnknownKind};
+pub use problem::{Problem, ProblemCode, Severity, Span};
