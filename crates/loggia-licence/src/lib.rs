@@ -1,1 +1,63 @@
 //! Licence pools, who may draw from them, and what a visit costs.
+//!
+//! There is no vendor: a pool is capacity that the operator chose to declare, and may be unlimited
+//! (`design.md` D5). This crate answers one question, when an app is opened or stays in use: does
+//! the visitor hold access already, does this cost something, or is there nothing for them? It
+//! reads no clock and stores nothing. The caller loads a [`PoolsView`], asks [`acquire`], stores the
+//! [`Charge`] if there is one, and only then lets the visitor in, all in one transaction.
+//!
+//! Whether a pool's rule admits the requester is `loggia-rules`' matter; here it is a boolean.
+//!
+//! ```
+//! use loggia_licence::{acquire, Admission, HolderKey, PoolsView, RefusalCode, Visit};
+//! use loggia_model::{AppId, Moment, VisitorId};
+//! use uuid::Uuid;
+//!
+//! let visitor = HolderKey::Visitor(VisitorId(Uuid::from_u128(1)));
+//! let visit = Visit::new(visitor, AppId(Uuid::from_u128(2)));
+//! match acquire(&PoolsView::default(), &visit, Moment(0)) {
+//!     Admission::Refused(refusal) => assert_eq!(refusal.code, RefusalCode::None),
+//!     other => unreachable!("nothing admits anybody without a pool: {other:?}"),
+//! }
+//! ```
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod acquire;
+mod calendar;
+mod view;
+
+pub use acquire::{Admission, Charge, Refusal, RefusalCode, acquire};
+pub use calendar::{Month, UtcOffset};
+pub use view::{Drawn, HolderKey, MeterKey, PoolView, PoolsView, Seat, Visit};
+
+use loggia_model::entity::PoolKind;
+
+/// Length of a unit of analyzer capacity, which is also its cost in minutes of the pool.
+pub const UNIT_MINUTES: u64 = 6;
+/// How long a login access pass serves its holder, by the wall clock.
+pub const PASS_MINUTES: u64 = 60;
+/// When a used login access pass is back in its pool, counted from its use.
+pub const PASS_RETURN_DAYS: u64 = 28;
+/// Most sessions of one person at a time.
+pub const PARALLEL_SESSIONS: u32 = 5;
+
+/// Whether the kind is a seat of one lasting person, which a visitor can never take: the identity
+/// of a visitor ends with the session, and the seat would be lost with it.
+#[must_use]
+pub fn is_named(kind: PoolKind) -> bool {
+    match kind {
+        PoolKind::Professional | PoolKind::Analyzer | PoolKind::UserAccess => true,
+        PoolKind::LoginAccess | PoolKind::AnalyzerCapacity => false,
+    }
+}
+
+/// Whether the kind lets its holder create, edit and publish, if the rules agree
+/// (`spec/access.md` §3.2). With the others the licence says no before any rule is asked.
+#[must_use]
+pub fn may_author(kind: PoolKind) -> bool {
+    match kind {
+        PoolKind::Professional | PoolKind::UserAccess | PoolKind::LoginAccess => true,
+        PoolKind::Analyzer | PoolKind::AnalyzerCapacity => false,
+    }
+}
