@@ -95,7 +95,10 @@ impl Bitmap {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words.iter().enumerate().flat_map(|(index, &word)| Bits(word).map(move |bit| index * 64 + bit))
+        self.words
+            .iter()
+            .enumerate()
+            .flat_map(|(index, &word)| Bits(word).map(move |bit| index * 64 + bit))
     }
 
     pub fn members(&self) -> Vec<u32> {

@@ -139,7 +139,11 @@ pub(crate) struct Ranks {
 
 impl FieldValues {
     pub(crate) fn new(values: Arc<[Value]>) -> FieldValues {
-        let numbers = values.iter().map(|value| value.number().unwrap_or(f64::NAN)).chain([f64::NAN]).collect();
+        let numbers = values
+            .iter()
+            .map(|value| value.number().unwrap_or(f64::NAN))
+            .chain([f64::NAN])
+            .collect();
         FieldValues { values, numbers, ranks: OnceLock::new(), index: OnceLock::new() }
     }
 
@@ -163,15 +167,23 @@ impl FieldValues {
                 crate::value::compare_numbers(left, right)
             };
             let texts: Vec<_> = self.values.iter().map(Value::shared_text).collect();
-            let compare_texts = |left: &u32, right: &u32| collate(&texts[*left as usize], &texts[*right as usize]);
-            Ranks { numeric: rank(self.len(), compare_numbers), text: rank(self.len(), compare_texts) }
+            let compare_texts =
+                |left: &u32, right: &u32| collate(&texts[*left as usize], &texts[*right as usize]);
+            Ranks {
+                numeric: rank(self.len(), compare_numbers),
+                text: rank(self.len(), compare_texts),
+            }
         })
     }
 
     pub(crate) fn find(&self, value: &Value) -> Option<u32> {
-        let index = self
-            .index
-            .get_or_init(|| self.values.iter().enumerate().map(|(code, value)| (value.clone(), code as u32)).collect());
+        let index = self.index.get_or_init(|| {
+            self.values
+                .iter()
+                .enumerate()
+                .map(|(code, value)| (value.clone(), code as u32))
+                .collect()
+        });
         index.get(value).copied()
     }
 }

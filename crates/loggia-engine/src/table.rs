@@ -140,7 +140,8 @@ impl Column {
         for &row in rows {
             let code = self.codes.get(row as usize) as usize;
             if known[code] == u32::MAX {
-                known[code] = self.values.get(code).map_or(NULL, |value| builder.dictionary.intern(value));
+                known[code] =
+                    self.values.get(code).map_or(NULL, |value| builder.dictionary.intern(value));
             }
             builder.codes.push(known[code]);
         }
@@ -163,7 +164,12 @@ pub struct ColumnBuilder {
 
 impl ColumnBuilder {
     pub fn new(name: impl Into<Arc<str>>) -> ColumnBuilder {
-        ColumnBuilder { name: name.into(), dictionary: Dictionary::default(), codes: Vec::new(), tags: Vec::new() }
+        ColumnBuilder {
+            name: name.into(),
+            dictionary: Dictionary::default(),
+            codes: Vec::new(),
+            tags: Vec::new(),
+        }
     }
 
     pub fn push(&mut self, value: Value) {
@@ -247,9 +253,10 @@ impl Dictionary {
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Text(left), Value::Text(right)) => left == right,
-        (Value::Number(left) | Value::Dual(left, _), Value::Number(right) | Value::Dual(right, _)) => {
-            crate::value::number_bits(*left) == crate::value::number_bits(*right)
-        }
+        (
+            Value::Number(left) | Value::Dual(left, _),
+            Value::Number(right) | Value::Dual(right, _),
+        ) => crate::value::number_bits(*left) == crate::value::number_bits(*right),
         (Value::Null, Value::Null) => true,
         _ => false,
     }
@@ -368,7 +375,13 @@ mod tests {
     #[test]
     fn equal_numbers_are_one_value_and_null_is_none() {
         let mut builder = ColumnBuilder::new("A");
-        for value in [Value::dual(7.0, "007"), Value::Null, Value::Number(7.0), Value::from("x"), Value::from("X")] {
+        for value in [
+            Value::dual(7.0, "007"),
+            Value::Null,
+            Value::Number(7.0),
+            Value::from("x"),
+            Value::from("X"),
+        ] {
             builder.push(value);
         }
         builder.push_again(3);

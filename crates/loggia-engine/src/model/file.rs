@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{DataModel, FieldId, FieldInfo, FieldValues, ModelColumn, ModelWarning, TableId, TableInfo};
+use super::{
+    DataModel, FieldId, FieldInfo, FieldValues, ModelColumn, ModelWarning, TableId, TableInfo,
+};
 use crate::table::{Code, Codes, with_codes};
 use crate::value::Value;
 
@@ -106,7 +108,13 @@ impl DataModel {
         if read != parts || !rest.is_empty() {
             return Err(ReadError::Trailing);
         }
-        Ok(DataModel::assemble(schema.tables, schema.fields, columns, dictionaries, schema.warnings))
+        Ok(DataModel::assemble(
+            schema.tables,
+            schema.fields,
+            columns,
+            dictionaries,
+            schema.warnings,
+        ))
     }
 
     fn write_schema(&self, out: &mut Vec<u8>) {
@@ -233,7 +241,8 @@ impl Schema {
         }
         let mut warnings = Vec::new();
         for _ in 0..reader.u32()? {
-            let (kind, name, left, right) = (reader.u8()?, reader.text()?, reader.texts()?, reader.texts()?);
+            let (kind, name, left, right) =
+                (reader.u8()?, reader.text()?, reader.texts()?, reader.texts()?);
             warnings.push(match kind {
                 0 => ModelWarning::SyntheticKey { key: name, fields: left, tables: right },
                 1 => ModelWarning::Loosened { table: name, circle: left },
@@ -251,13 +260,16 @@ impl Schema {
     fn is_consistent(&self) -> bool {
         let is_field = |field: &FieldId| field.index() < self.fields.len();
         let is_table = |table: &TableId| table.index() < self.tables.len();
-        let tables = self.tables.iter().zip(&self.columns).all(|(table, shapes)| {
-            table.fields.iter().all(|field| shapes.iter().any(|shape| shape.field == *field && !shape.is_shadow))
-                && shapes.iter().all(|shape| is_field(&shape.field))
-        });
+        let tables =
+            self.tables.iter().zip(&self.columns).all(|(table, shapes)| {
+                table.fields.iter().all(|field| {
+                    shapes.iter().any(|shape| shape.field == *field && !shape.is_shadow)
+                }) && shapes.iter().all(|shape| is_field(&shape.field))
+            });
         let fields = self.fields.iter().all(|field| {
-            field.tables.iter().all(|table| is_table(table) && self.tables[table.index()].fields.contains(&field.id))
-                && field.sources.iter().all(is_table)
+            field.tables.iter().all(|table| {
+                is_table(table) && self.tables[table.index()].fields.contains(&field.id)
+            }) && field.sources.iter().all(is_table)
         });
         let rows = self.tables.iter().all(|table| table.rows < u32::MAX as usize);
         tables && fields && rows && self.is_forest()
@@ -274,7 +286,10 @@ impl Schema {
         };
         for table in self.tables.iter().filter(|table| !table.is_loose) {
             for field in &table.fields {
-                let (left, right) = (root(&above, table.id.index()), root(&above, self.tables.len() + field.index()));
+                let (left, right) = (
+                    root(&above, table.id.index()),
+                    root(&above, self.tables.len() + field.index()),
+                );
                 if left == right {
                     return false;
                 }
@@ -343,7 +358,12 @@ fn write_codes(out: &mut Vec<u8>, codes: &Codes) {
     }
 }
 
-fn read_codes(bytes: &[u8], part: &str, rows: usize, cardinality: usize) -> Result<Codes, ReadError> {
+fn read_codes(
+    bytes: &[u8],
+    part: &str,
+    rows: usize,
+    cardinality: usize,
+) -> Result<Codes, ReadError> {
     let mut reader = Reader { bytes, part };
     let width = usize::from(reader.u8()?);
     let bytes = reader.bytes;
@@ -352,13 +372,19 @@ fn read_codes(bytes: &[u8], part: &str, rows: usize, cardinality: usize) -> Resu
     }
     let codes = match width {
         1 => Codes::U8(bytes.to_vec()),
-        2 => Codes::U16(bytes.chunks_exact(2).map(|code| u16::from_le_bytes([code[0], code[1]])).collect()),
+        2 => Codes::U16(
+            bytes.chunks_exact(2).map(|code| u16::from_le_bytes([code[0], code[1]])).collect(),
+        ),
         4 => Codes::U32(
-            bytes.chunks_exact(4).map(|code| u32::from_le_bytes([code[0], code[1], code[2], code[3]])).collect(),
+            bytes
+                .chunks_exact(4)
+                .map(|code| u32::from_le_bytes([code[0], code[1], code[2], code[3]]))
+                .collect(),
         ),
         _ => return Err(reader.damaged()),
     };
-    let largest = with_codes!(&codes, codes => codes.iter().map(|code| code.index()).max().unwrap_or(0));
+    let largest =
+        with_codes!(&codes, codes => codes.iter().map(|code| code.index()).max().unwrap_or(0));
     if largest > cardinality {
         return Err(reader.damaged());
     }
@@ -385,12 +411,12 @@ fn put_ids(out: &mut Vec<u8>, ids: impl ExactSizeIterator<Item = u32>) {
 }
 
 /// Takes pieces off the front of a part.
-struct Reader<'a> {
+struct Reader<'a, 'p> {
     bytes: &'a [u8],
-    part: &'a str,
+    part: &'p str,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Reader<'a, '_> {
     fn truncated(&self) -> ReadError {
         ReadError::Truncated { part: self.part.to_owned() }
     }

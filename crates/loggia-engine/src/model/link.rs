@@ -30,10 +30,19 @@ impl fmt::Display for ModelWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ModelWarning::SyntheticKey { key, fields, tables } => {
-                write!(f, "tables {} share the fields {}: associated by the synthetic key {key}", list(tables), list(fields))
+                write!(
+                    f,
+                    "tables {} share the fields {}: associated by the synthetic key {key}",
+                    list(tables),
+                    list(fields)
+                )
             }
             ModelWarning::Loosened { table, circle } => {
-                write!(f, "tables {} are associated in a circle: {table} is loosely coupled", list(circle))
+                write!(
+                    f,
+                    "tables {} are associated in a circle: {table} is loosely coupled",
+                    list(circle)
+                )
             }
         }
     }
@@ -154,8 +163,12 @@ impl Draft {
         let mut largest: Vec<FieldId> = Vec::new();
         for (index, left) in self.tables.iter().enumerate() {
             for right in &self.tables[index + 1..] {
-                let shared: Vec<FieldId> =
-                    left.fields.iter().copied().filter(|field| right.fields.contains(field)).collect();
+                let shared: Vec<FieldId> = left
+                    .fields
+                    .iter()
+                    .copied()
+                    .filter(|field| right.fields.contains(field))
+                    .collect();
                 if shared.len() > largest.len().max(1) {
                     largest = shared;
                 }
@@ -172,7 +185,8 @@ impl Draft {
         let holders: Vec<usize> = (0..self.tables.len())
             .filter(|&table| shared.iter().all(|field| self.tables[table].fields.contains(field)))
             .collect();
-        let nulls: Vec<u32> = shared.iter().map(|field| self.fields[field.index()].values.len() as u32).collect();
+        let nulls: Vec<u32> =
+            shared.iter().map(|field| self.fields[field.index()].values.len() as u32).collect();
         let mut combinations = Combinations::new(nulls);
         let mut keys = Vec::with_capacity(holders.len());
         for &holder in &holders {
@@ -194,14 +208,25 @@ impl Draft {
             let at = table.fields.iter().position(|field| shared.contains(field)).unwrap_or(0);
             table.fields.retain(|field| !shared.contains(field));
             table.fields.insert(at.min(table.fields.len()), key);
-            table.columns.push(ModelColumn { field: key, codes: Codes::pack(codes, count), is_shadow: false });
+            table.columns.push(ModelColumn {
+                field: key,
+                codes: Codes::pack(codes, count),
+                is_shadow: false,
+            });
         }
-        let mut columns =
-            vec![ModelColumn { field: key, codes: Codes::pack((0..count).collect(), count), is_shadow: false }];
+        let mut columns = vec![ModelColumn {
+            field: key,
+            codes: Codes::pack((0..count).collect(), count),
+            is_shadow: false,
+        }];
         for (place, field) in shared.iter().enumerate() {
             let codes = combinations.members.iter().map(|member| member[place]).collect();
             let largest = self.fields[field.index()].values.len() as u32;
-            columns.push(ModelColumn { field: *field, codes: Codes::pack(codes, largest), is_shadow: false });
+            columns.push(ModelColumn {
+                field: *field,
+                codes: Codes::pack(codes, largest),
+                is_shadow: false,
+            });
         }
         let warning = ModelWarning::SyntheticKey {
             key: key_name.clone(),
@@ -264,7 +289,11 @@ impl Draft {
     /// Cuts the smallest table of a circle loose: the facts, most often the largest, keep their associations.
     fn loosen(&mut self, circle: &[usize]) -> ModelWarning {
         let names = circle.iter().map(|&table| self.tables[table].name.clone()).collect();
-        let smallest = circle.iter().copied().min_by_key(|&table| (self.tables[table].rows, table)).unwrap_or(0);
+        let smallest = circle
+            .iter()
+            .copied()
+            .min_by_key(|&table| (self.tables[table].rows, table))
+            .unwrap_or(0);
         self.tables[smallest].is_loose = true;
         ModelWarning::Loosened { table: self.tables[smallest].name.clone(), circle: names }
     }
@@ -290,7 +319,8 @@ impl Draft {
             .map(|(index, field)| describe(FieldId(index as u32), field, &tables, &self.tables))
             .collect();
         let columns = self.tables.into_iter().map(|table| table.columns).collect();
-        let dictionaries = self.fields.into_iter().map(|field| FieldValues::new(field.values)).collect();
+        let dictionaries =
+            self.fields.into_iter().map(|field| FieldValues::new(field.values)).collect();
         DataModel::assemble(tables, fields, columns, dictionaries, warnings)
     }
 }
@@ -301,8 +331,10 @@ fn merge(columns: &[&Column]) -> (Arc<[Value]>, Vec<Codes>) {
         return (column.values().clone(), vec![column.codes().clone()]);
     }
     let mut dictionary = Dictionary::default();
-    let maps: Vec<Vec<u32>> =
-        columns.iter().map(|column| column.values().iter().map(|value| dictionary.intern(value)).collect()).collect();
+    let maps: Vec<Vec<u32>> = columns
+        .iter()
+        .map(|column| column.values().iter().map(|value| dictionary.intern(value)).collect())
+        .collect();
     let null = dictionary.values.len() as u32;
     let codes = columns
         .iter()
@@ -379,17 +411,33 @@ fn circle_through(left: usize, right: usize, above: &[Option<usize>], tables: us
     let (left, right) = (ancestors(left), ancestors(right));
     let meeting = left.iter().position(|node| right.contains(node)).unwrap_or(left.len() - 1);
     let other = right.iter().position(|node| *node == left[meeting]).unwrap_or(right.len() - 1);
-    let mut circle: Vec<usize> =
-        left[..=meeting].iter().chain(right[..other].iter().rev()).copied().filter(|&node| node < tables).collect();
+    let mut circle: Vec<usize> = left[..=meeting]
+        .iter()
+        .chain(right[..other].iter().rev())
+        .copied()
+        .filter(|&node| node < tables)
+        .collect();
     circle.sort_unstable();
     circle
 }
 
-fn describe(id: FieldId, field: &DraftField, tables: &[TableInfo], drafts: &[DraftTable]) -> FieldInfo {
-    let listed: Vec<TableId> = tables.iter().filter(|table| table.fields.contains(&id)).map(|table| table.id).collect();
-    let holds = |table: &&TableInfo| drafts[table.id.index()].columns.iter().any(|column| column.field == id);
-    let mut sources: Vec<TableId> =
-        tables.iter().filter(|table| !table.is_synthetic).filter(holds).map(|table| table.id).collect();
+fn describe(
+    id: FieldId,
+    field: &DraftField,
+    tables: &[TableInfo],
+    drafts: &[DraftTable],
+) -> FieldInfo {
+    let listed: Vec<TableId> =
+        tables.iter().filter(|table| table.fields.contains(&id)).map(|table| table.id).collect();
+    let holds = |table: &&TableInfo| {
+        drafts[table.id.index()].columns.iter().any(|column| column.field == id)
+    };
+    let mut sources: Vec<TableId> = tables
+        .iter()
+        .filter(|table| !table.is_synthetic)
+        .filter(holds)
+        .map(|table| table.id)
+        .collect();
     if sources.is_empty() {
         sources.clone_from(&listed);
     }

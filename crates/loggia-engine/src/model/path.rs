@@ -46,10 +46,12 @@ impl KeyRows {
                 Some(row) if *row != NO_ROW => std::slice::from_ref(row),
                 _ => &[],
             },
-            KeyRows::Many { starts, rows } => match (starts.get(code as usize), starts.get(code as usize + 1)) {
-                (Some(&start), Some(&end)) => &rows[start as usize..end as usize],
-                _ => &[],
-            },
+            KeyRows::Many { starts, rows } => {
+                match (starts.get(code as usize), starts.get(code as usize + 1)) {
+                    (Some(&start), Some(&end)) => &rows[start as usize..end as usize],
+                    _ => &[],
+                }
+            }
         }
     }
 }
@@ -80,7 +82,9 @@ impl Tree {
         let linked = |table: TableId| !tables[table.index()].is_loose;
         let holders: Vec<Vec<TableId>> = fields
             .iter()
-            .map(|field| field.tables.iter().copied().filter(|&table| linked(table)).collect::<Vec<_>>())
+            .map(|field| {
+                field.tables.iter().copied().filter(|&table| linked(table)).collect::<Vec<_>>()
+            })
             .map(|holders| if holders.len() > 1 { holders } else { Vec::new() })
             .collect();
         let mut tree = Tree {
@@ -91,7 +95,10 @@ impl Tree {
             key_children: vec![Vec::new(); fields.len()],
             component: vec![u32::MAX; tables.len()],
             depth: vec![0; tables.len()],
-            rows: columns.iter().map(|columns| columns.iter().map(|_| OnceLock::new()).collect()).collect(),
+            rows: columns
+                .iter()
+                .map(|columns| columns.iter().map(|_| OnceLock::new()).collect())
+                .collect(),
             unique: Vec::new(),
         };
         // The largest table of each tree is its root: most paths then lead down from the facts.
@@ -149,7 +156,10 @@ impl Tree {
 
     /// All tables that a key field associates.
     pub(crate) fn neighbours(&self, key: FieldId) -> impl Iterator<Item = TableId> + '_ {
-        self.key_parent[key.index()].iter().copied().chain(self.key_children[key.index()].iter().copied())
+        self.key_parent[key.index()]
+            .iter()
+            .copied()
+            .chain(self.key_children[key.index()].iter().copied())
     }
 
     pub(crate) fn connected(&self, left: TableId, right: TableId) -> bool {
