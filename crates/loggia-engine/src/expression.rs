@@ -372,3 +372,6 @@ impl Expr {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,14 @@ mod number;
 
 use std::sync::Arc;
 
+pub(crate) use date::date_from_days;
+pub use date::{
+    CivilTime, DatePattern, civil_from_serial, days_in_month, serial_from_civil, serial_from_date,
+    weekday,
+};
 pub use interpret::Interpreter;
-pub use number::{is_automatic_text, number_text, parse_plain_number};
+pub(crate) use number::parse_separated;
+pub use number::{NumberPattern, is_automatic_text, number_text, parse_plain_number};
 
 use crate::value::Value;
 
@@ -104,17 +110,96 @@ pub struct NumberFormat {
 
 /// Writes a number.
 pub fn format_number(number: f64, format: &NumberFormat, locale: &Locale) -> String {
-    let _ = (format, locale);
-    number_text(number)
+    let or =
+        |own: &Arc<str>, other: &Arc<str>| if own.is_empty() { other.clone() } else { own.clone() };
+    let pattern_or = |other: &Arc<str>| or(&format.pattern, other);
+    let thousand = || {
+        if format.use_thousands { or(&format.thousand, &locale.thousand) } else { Arc::from("") }
+    };
+    match format.kind {
+        NumberKind::Date => {
+            DatePattern::new(&pattern_or(&locale.date_format)).write(number, locale)
+        }
+        NumberKind::Time => {
+            DatePattern::new(&pattern_or(&locale.time_format)).write(number, locale)
+        }
+        NumberKind::Timestamp => {
+            DatePattern::new(&pattern_or(&locale.timestamp_format)).write(number, locale)
+        }
+        NumberKind::Interval => {
+            DatePattern::new(&pattern_or(&locale.interval_format)).write_interval(number, locale)
+        }
+        NumberKind::Money => {
+            let decimal = or(&format.decimal, &locale.money_decimal);
+            let thousand = or(&format.thousand, &locale.money_thousand);
+            NumberPattern::new(&pattern_or(&locale.money_format), &decimal, &thousand).write(number)
+        }
+        _ if !format.pattern.is_empty() => {
+            let decimal = or(&format.decimal, &locale.decimal);
+            NumberPattern::new(&format.pattern, &decimal, &or(&format.thousand, &locale.thousand))
+                .write(number)
+        }
+        NumberKind::Unknown | NumberKind::Text => localised(number_text(number), &locale.decimal),
+        NumberKind::Integer => number::fixed_text(number, 0, ".", &thousand()),
+        NumberKind::Fixed => {
+            let decimal = or(&format.decimal, &locale.decimal);
+            number::fixed_text(number, format.decimals.into(), &decimal, &thousand())
+        }
+        NumberKind::Real if number.is_finite() => {
+            let digits =
+                if format.decimals == 0 { 14 } else { usize::from(format.decimals.min(17)) };
+            let mut text = String::new();
+            number::significant(&mut text, number, digits);
+            localised(text, &or(&format.decimal, &locale.decimal))
+        }
+        NumberKind::Real => number_text(number),
+    }
+}
+
+fn localised(text: String, decimal: &str) -> String {
+    if decimal == "." { text } else { text.replacen('.', decimal, 1) }
 }
 
 /// The text to show for a value under a format: a format of unknown kind keeps the text the value has.
 pub fn format_value(value: &Value, format: &NumberFormat, locale: &Locale) -> Arc<str> {
     match (value, format.kind) {
-        (Value::Null | Value::Text(_), _) | (_, NumberKind::Text) => value.shared_text(),
+        (Value::Null | Value::Text(_), _) => value.shared_text(),
         (Value::Dual(_, text), NumberKind::Unknown) if format.pattern.is_empty() => text.clone(),
+        (Value::Dual(_, text), NumberKind::Text) => text.clone(),
         (Value::Dual(number, _) | Value::Number(number), _) => {
             format_number(*number, format, locale).into()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_write_what_their_kind_says() {
+        let locale = Locale::default();
+        let of = |kind, decimals, use_thousands| NumberFormat {
+            kind,
+            decimals,
+            use_thousands,
+            ..NumberFormat::default()
+        };
+        for (format, number, text) in [
+            (of(NumberKind::Unknown, 10, true), 1234.5, "1234.5"),
+            (of(NumberKind::Integer, 0, true), 1234.5, "1,235"),
+            (of(NumberKind::Integer, 0, false), -0.2, "0"),
+            (of(NumberKind::Fixed, 2, false), 0.125, "0.13"),
+            (of(NumberKind::Real, 3, false), 1234.5, "1.23e+03"),
+            (of(NumberKind::Real, 0, false), 2.999999999999999, "3"),
+            (of(NumberKind::Money, 0, false), -1234.5, "-$1,234.50"),
+            (of(NumberKind::Date, 0, false), 41395.0, "2013-05-01"),
+            (of(NumberKind::Interval, 0, false), 1.5, "36:00:00"),
+        ] {
+            assert_eq!(format_number(number, &format, &locale), text, "{format:?}");
+        }
+        let comma = Locale { decimal: ",".into(), thousand: ".".into(), ..Locale::default() };
+        assert_eq!(format_number(1234.5, &of(NumberKind::Fixed, 1, true), &comma), "1.234,5");
+        assert_eq!(format_number(0.5, &NumberFormat::default(), &comma), "0,5");
     }
 }

@@ -163,7 +163,7 @@ pub fn binary(op: BinaryOp, left: &Value, right: &Value, environment: &Environme
         BinaryOp::BitAnd => bits(left, right, environment, |a, b| a & b),
         BinaryOp::BitOr => bits(left, right, environment, |a, b| a | b),
         BinaryOp::BitXor => bits(left, right, environment, |a, b| a ^ b),
-        BinaryOp::ShiftLeft => bits(left, right, environment, |a, b| shifted(a, b)),
+        BinaryOp::ShiftLeft => bits(left, right, environment, shifted),
         BinaryOp::ShiftRight => {
             bits(left, right, environment, |a, b| shifted(a, b.saturating_neg()))
         }

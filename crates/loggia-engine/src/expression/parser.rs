@@ -517,7 +517,7 @@ impl<'a> Parser<'a> {
         if self.take_symbol(Symbol::RightBrace) {
             return Some(SetExpr::Source(SetSource::Current));
         }
-        let set = self.set_operators(0, Symbol::RightBrace)?;
+        let set = self.set_operators(0)?;
         self.expect_symbol(Symbol::RightBrace, "`}`")?;
         Some(set)
     }
@@ -532,9 +532,9 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn set_operators(&mut self, minimum: u8, end: Symbol) -> Option<SetExpr> {
+    fn set_operators(&mut self, minimum: u8) -> Option<SetExpr> {
         self.enter()?;
-        let mut left = self.set_term(end)?;
+        let mut left = self.set_term()?;
         let mut links = 0;
         while let Some((op, power)) = self.set_operator() {
             if power < minimum {
@@ -549,22 +549,22 @@ impl<'a> Parser<'a> {
                 return None;
             }
             self.advance();
-            let right = self.set_operators(power + 1, end)?;
+            let right = self.set_operators(power + 1)?;
             left = SetExpr::Binary { op, left: Box::new(left), right: Box::new(right) };
         }
         self.leave();
         Some(left)
     }
 
-    fn set_term(&mut self, end: Symbol) -> Option<SetExpr> {
+    fn set_term(&mut self) -> Option<SetExpr> {
         if self.take_symbol(Symbol::Minus) {
             self.enter()?;
-            let set = self.set_term(end)?;
+            let set = self.set_term()?;
             self.leave();
             return Some(SetExpr::Complement(Box::new(set)));
         }
         if self.take_symbol(Symbol::LeftParen) {
-            let set = self.set_operators(0, Symbol::RightParen)?;
+            let set = self.set_operators(0)?;
             self.expect_symbol(Symbol::RightParen, "`)`")?;
             return self.modified(set);
         }

@@ -93,7 +93,7 @@ pub fn wildcard_matches(pattern: &str, text: &str) -> bool {
             (Some('*'), _) => {
                 let mut later = text_rest.clone();
                 let more = later.next().is_some();
-                retry = more.then(|| (after_pattern, later));
+                retry = more.then_some((after_pattern, later));
                 continue;
             }
             (Some('?'), Some(_)) => {
