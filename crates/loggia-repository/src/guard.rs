@@ -1,0 +1,157 @@
+//! The one decision point: gates 3 (account) and 5 (rules) for one caller on one snapshot.
+
+use loggia_model::{Caller, Moment, Principal, RequestContext};
+use loggia_rules::{Action, Actions, Decision, Entity, Outcome, Request};
+
+use crate::Site;
+use crate::facts::SiteFacts;
+use crate::manage::ManageError;
+use crate::record::Record;
+use crate::refusal::{Code, Gate, Refusal};
+
+/// One caller on one snapshot at one moment.
+pub(crate) struct Guard<'a> {
+    site: &'a Site,
+    caller: &'a Caller,
+    now: Moment,
+}
+
+impl<'a> Guard<'a> {
+    pub(crate) fn new(site: &'a Site, caller: &'a Caller, now: Moment) -> Guard<'a> {
+        Guard { site, caller, now }
+    }
+
+    pub(crate) fn site(&self) -> &'a Site {
+        self.site
+    }
+
+    pub(crate) fn caller(&self) -> &'a Caller {
+        self.caller
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// Gate 3. The refusal is not logged yet.
+    pub(crate) fn account(&self) -> Result<(), Refusal> {
+        let Principal::User { id, .. } = &self.caller.principal else { return Ok(()) };
+        let finding = match self.site.user(*id) {
+            None => "the account was deleted",
+            Some(user) if user.is_blocked => "the account is blocked",
+            Some(user) if user.is_inactive => "the account is inactive",
+            Some(_) => return Ok(()),
+        };
+        Err(Refusal::new(
+            self.caller,
+            self.now,
+            self.site.version(),
+            Gate::Account,
+            Code::AccInactive,
+        )
+        .found(finding))
+    }
+
+    /// Gate 5, with reasons.
+    pub(crate) fn decide(&self, record: Record<'_>, action: Action) -> Decision {
+        self.decide_entity(None, &record.entity(), action)
+    }
+
+    /// Gate 5 on proposed values of a thing that exists.
+    pub(crate) fn decide_draft(&self, draft: Record<'_>, action: Action) -> Decision {
+        self.decide_entity(Some(draft), &draft.entity(), action)
+    }
+
+    /// Gate 5 on a thing that does not exist yet.
+    pub(crate) fn decide_new(&self, draft: Record<'_>, action: Action) -> Decision {
+        self.decide_entity(Some(draft), &draft.entity_to_create(), action)
+    }
+
+    /// Everything the caller may do to a thing.
+    pub(crate) fn granted(&self, record: Record<'_>) -> Actions {
+        let facts = self.facts(None);
+        Request::new(self.site.security(), &facts, self.context()).granted(&record.entity())
+    }
+
+    /// The rows the caller may read, sharing what is found out on the way.
+    pub(crate) fn readable<'r, T>(
+        &self,
+        rows: impl Iterator<Item = T>,
+        record: impl Fn(&T) -> Record<'r>,
+    ) -> Vec<T>
+    where
+        T: 'r,
+    {
+        let facts = self.facts(None);
+        let mut request = Request::new(self.site.security(), &facts, self.context());
+        rows.filter(|row| request.allows(&record(row).entity(), Action::Read)).collect()
+    }
+
+    /// Refuses unless the caller holds `action` on a thing that has values but no row.
+    pub(crate) fn require_on_draft(
+        &self,
+        draft: Record<'_>,
+        action: Action,
+    ) -> Result<(), ManageError> {
+        let decision = self.decide_new(draft, action);
+        if decision.is_allowed() { Ok(()) } else { Err(self.denied(draft, action, &decision)) }
+    }
+
+    /// A refusal by the rules, not yet logged.
+    pub(crate) fn refusal(&self, code: Code) -> Refusal {
+        let gate = if code == Code::AccInactive { Gate::Account } else { Gate::Rules };
+        Refusal::new(self.caller, self.now, self.site.version(), gate, code)
+    }
+
+    /// The refusal of an action on a thing that the caller knows, logged.
+    pub(crate) fn denied(
+        &self,
+        record: Record<'_>,
+        action: Action,
+        decision: &Decision,
+    ) -> ManageError {
+        let id = record.id().map(|id| id.hyphenated().to_string()).unwrap_or_default();
+        let refusal = self
+            .refusal(Code::RuleDenied)
+            .found(format!("{action} on {} {id}: {}", record.kind_name(), finding(decision)))
+            .logged();
+        ManageError::Refused(Box::new(refusal))
+    }
+
+    pub(crate) fn context(&self) -> loggia_rules::RequestContext {
+        match self.caller.context {
+            RequestContext::Hub => loggia_rules::RequestContext::Hub,
+            RequestContext::Console => loggia_rules::RequestContext::Console,
+        }
+    }
+
+    pub(crate) fn facts<'s>(&'s self, draft: Option<Record<'s>>) -> SiteFacts<'s> {
+        SiteFacts { site: self.site, caller: self.caller, draft }
+    }
+
+    fn decide_entity(
+        &self,
+        draft: Option<Record<'_>>,
+        entity: &Entity,
+        action: Action,
+    ) -> Decision {
+        let facts = SiteFacts { site: self.site, caller: self.caller, draft };
+        loggia_rules::decide(self.site.security(), &facts, self.context(), entity, action)
+    }
+}
+
+/// The decision's reasons in one line, for the log and for administrators.
+#[must_use]
+pub fn finding(decision: &Decision) -> String {
+    match decision.outcome {
+        Outcome::Allowed => "allowed".to_owned(),
+        Outcome::Forbidden => format!("forbidden by {} rules", decision.forbidden_by.len()),
+        Outcome::NoGrant => match decision.nearest.first() {
+            Some(nearest) => format!(
+                "no rule grants it; nearest is {:?}, where {} fails",
+                nearest.rule_name, nearest.clause
+            ),
+            None => "no rule grants it".to_owned(),
+        },
+    }
+}

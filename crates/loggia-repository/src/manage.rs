@@ -1,0 +1,312 @@
+//! How is the site changed? Per kind of entity: list, read, create, update, delete, each for a
+//! caller and by the rules, each ending in one commit and one new snapshot.
+//!
+//! A right is asked on the old value and on the new one, so that nobody writes something into a
+//! place where they could not have made it.
+
+mod app_objects;
+mod apps;
+mod pools;
+mod rules;
+mod streams;
+mod users;
+mod virtual_proxies;
+
+use std::ops::Range;
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use loggia_model::entity::{PropertyValue, Stamp};
+use loggia_model::{Caller, Moment, Principal, UserId};
+use loggia_rules::{Action, Actions};
+
+use crate::guard::Guard;
+use crate::record::Record;
+use crate::refusal::{Code, Refusal};
+use crate::site::{Site, SiteError};
+use crate::store::{Change, StoreError};
+use crate::Repository;
+
+pub use app_objects::{ObjectEdit, StoredObject};
+pub use apps::AppEdit;
+pub use pools::PoolEdit;
+pub use rules::RuleEdit;
+pub use streams::StreamEdit;
+pub use users::UserEdit;
+pub use virtual_proxies::VirtualProxyEdit;
+
+/// Why a request to read or change an entity was not done.
+#[derive(Debug, Error)]
+pub enum ManageError {
+    /// It is not there, or the caller may not know that it is. Both look the same.
+    #[error("no such {kind}")]
+    Hidden { kind: &'static str, refusal: Box<Refusal> },
+    /// The caller knows of it and may not do this; or the account is refused altogether.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    /// The request does not make sense; every problem is listed.
+    #[error("{}", list(.0))]
+    Invalid(Vec<Violation>),
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Site(#[from] SiteError),
+}
+
+/// Why a sensible and permitted change does not fit the present state.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Conflict {
+    #[error("it was changed in the meantime; read it again and repeat the change")]
+    Stale { modified: Moment },
+    #[error("{what} is already taken")]
+    Duplicate { what: String },
+    #[error("it is still in use: {by}")]
+    InUse { by: String },
+    #[error("{why}")]
+    Protected { why: String },
+}
+
+/// One problem of a request, or one warning about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The member of the entity, such as `prefix` or `condition`.
+    pub place: &'static str,
+    pub message: String,
+    /// Where in the member's text, in bytes.
+    pub span: Option<Range<usize>>,
+    pub suggestion: Option<String>,
+}
+
+/// A change that was done, and what its author should know about it.
+#[derive(Clone, Debug)]
+pub struct Saved<T> {
+    pub value: T,
+    pub warnings: Vec<Violation>,
+}
+
+impl Violation {
+    /// A problem of a member as a whole.
+    #[must_use]
+    pub fn new(place: &'static str, message: impl Into<String>) -> Violation {
+        Violation { place, message: message.into(), span: None, suggestion: None }
+    }
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        if let Some(span) = &self.span {
+            write!(f, " (at character {})", span.start)?;
+        }
+        if let Some(suggestion) = &self.suggestion {
+            write!(f, "; {suggestion}")?;
+        }
+        Ok(())
+    }
+}
+
+fn list(violations: &[Violation]) -> String {
+    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The problems of a request, collected so that all of them can be told at once.
+#[derive(Default)]
+pub(crate) struct Problems(Vec<Violation>);
+
+impl Problems {
+    pub(crate) fn add(&mut self, place: &'static str, message: impl Into<String>) {
+        self.0.push(Violation::new(place, message));
+    }
+
+    pub(crate) fn push(&mut self, violation: Violation) {
+        self.0.push(violation);
+    }
+
+    /// A text that people read: not blank, no control characters, not endless.
+    pub(crate) fn text(&mut self, place: &'static str, text: &str, is_mandatory: bool) {
+        if is_mandatory && text.trim().is_empty() {
+            self.add(place, "must not be blank");
+        }
+        if text.chars().count() > 4_096 {
+            self.add(place, "is longer than 4,096 characters");
+        }
+        if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t' && c != '\r') {
+            self.add(place, "contains a control character");
+        }
+    }
+
+    pub(crate) fn properties(&mut self, values: &[PropertyValue]) {
+        for value in values {
+            let is_word = value.name.chars().all(|c| c.is_alphanumeric() || c == '_');
+            if value.name.is_empty() || !is_word {
+                self.add(
+                    "customProperties",
+                    format!("{:?} is not a name; use letters and digits", value.name),
+                );
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<(), ManageError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ManageError::Invalid(self.0)) }
+    }
+}
+
+/// What a plan hands to [`Repository::change`]: the changes and the answer once they are stored.
+pub(crate) type Plan<T> = Result<(Vec<Change>, T), ManageError>;
+
+impl Repository {
+    /// Commits what `plan` makes of the present site and swaps in the next one. The plan runs
+    /// again when another process was faster, so that it never builds on an old site.
+    pub(crate) fn change<T>(
+        &self,
+        mut plan: impl FnMut(&Site) -> Plan<T>,
+    ) -> Result<T, ManageError> {
+        let _writing = self.inner.writing.lock();
+        loop {
+            let site = self.site();
+            let (changes, answer) = plan(&site)?;
+            if changes.is_empty() {
+                return Ok(answer);
+            }
+            // Made before the commit: what cannot be served must not be stored.
+            let next = site.after(site.version() + 1, &changes)?;
+            match self.inner.store.commit(site.version(), &changes) {
+                Ok(_) => {
+                    self.swap(next);
+                    return Ok(answer);
+                }
+                Err(StoreError::Stale { .. }) => self.load_again()?,
+                Err(StoreError::Constraint(detail)) => {
+                    return Err(Conflict::Duplicate { what: detail }.into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The gate every use case passes first: a blocked or vanished account gets nothing.
+    pub(crate) fn enter<'a>(
+        &self,
+        site: &'a Site,
+        caller: &'a Caller,
+    ) -> Result<Guard<'a>, ManageError> {
+        let guard = Guard::new(site, caller, self.now());
+        guard.account().map_err(|refusal| ManageError::Refused(Box::new(refusal.logged())))?;
+        Ok(guard)
+    }
+
+    /// The actions a caller may do with a thing; empty for what is not there.
+    #[must_use]
+    pub fn privileges(&self, caller: &Caller, resource: &crate::Resource) -> Actions {
+        let site = self.site();
+        let guard = Guard::new(&site, caller, self.now());
+        if guard.account().is_err() {
+            return Actions::NONE;
+        }
+        resource.record(&site).map_or(Actions::NONE, |record| guard.granted(record))
+    }
+}
+
+impl Guard<'_> {
+    /// Refuses with [`ManageError::Hidden`] unless the caller may read it.
+    pub(crate) fn visible(&self, record: Record<'_>) -> Result<(), ManageError> {
+        if self.decide(record, Action::Read).is_allowed() {
+            return Ok(());
+        }
+        Err(self.unknown(record.kind_name(), record.id()))
+    }
+
+    /// The answer for what is not there, or is not there for this caller.
+    pub(crate) fn unknown(&self, kind: &'static str, id: Option<Uuid>) -> ManageError {
+        let id = id.map(|id| id.hyphenated().to_string()).unwrap_or_default();
+        let refusal = self
+            .refusal(Code::RuleDenied)
+            .found(format!("{kind} {id} is not there, or no rule lets the caller read it"))
+            .logged();
+        ManageError::Hidden { kind, refusal: Box::new(refusal) }
+    }
+
+    /// The caller must see the thing and hold `action` on it.
+    pub(crate) fn require(&self, record: Record<'_>, action: Action) -> Result<(), ManageError> {
+        self.visible(record)?;
+        let decision = self.decide(record, action);
+        if decision.is_allowed() {
+            return Ok(());
+        }
+        Err(self.denied(record, action, &decision))
+    }
+
+    /// The caller must hold `action` on the thing as it is and as it would be.
+    pub(crate) fn require_change(
+        &self,
+        before: Record<'_>,
+        after: Record<'_>,
+        action: Action,
+    ) -> Result<(), ManageError> {
+        self.require(before, action)?;
+        let decision = self.decide_draft(after, action);
+        if decision.is_allowed() { Ok(()) } else { Err(self.denied(after, action, &decision)) }
+    }
+
+    /// The caller must be allowed to make the thing.
+    pub(crate) fn require_create(&self, record: Record<'_>) -> Result<(), ManageError> {
+        let decision = self.decide_new(record, Action::Create);
+        if decision.is_allowed() {
+            Ok(())
+        } else {
+            Err(self.denied(record, Action::Create, &decision))
+        }
+    }
+
+    /// Who owns what the caller makes. Visitors own nothing (`spec/access.md` §1.3).
+    pub(crate) fn owner(&self) -> Result<UserId, ManageError> {
+        let user = match &self.caller().principal {
+            Principal::User { id, .. } => Some(*id),
+            Principal::Internal(account) => self.site().internal_user(*account).map(|u| u.id),
+            Principal::Anonymous(_) => None,
+        };
+        user.ok_or_else(|| {
+            let refusal = self.refusal(Code::RuleDenied).found("visitors own nothing").logged();
+            ManageError::Refused(Box::new(refusal))
+        })
+    }
+
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp {
+            created: self.now(),
+            modified: self.now(),
+            modified_by: self.caller().principal.to_string(),
+        }
+    }
+
+    /// The stamp after a change; always later than the one before, so that the next change can
+    /// tell which of the two it was made from.
+    pub(crate) fn restamp(&self, before: &Stamp) -> Stamp {
+        Stamp {
+            created: before.created,
+            modified: self.now().max(Moment(before.modified.0.saturating_add(1))),
+            modified_by: self.caller().principal.to_string(),
+        }
+    }
+}
+
+/// Refuses a change that was made from an older state (`spec/qrs.md` §2, update rule).
+pub(crate) fn refuse_stale(basis: Option<Moment>, before: &Stamp) -> Result<(), ManageError> {
+    match basis {
+        Some(basis) if basis < before.modified => {
+            Err(Conflict::Stale { modified: before.modified }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Replaces `target` when the edit mentions it.
+pub(crate) fn set<T>(target: &mut T, edit: Option<T>) {
+    if let Some(value) = edit {
+        *target = value;
+    }
+}
