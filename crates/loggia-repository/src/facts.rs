@@ -82,16 +82,8 @@ impl SiteFacts<'_> {
 }
 
 fn read_environment(caller: &Caller, attribute: &str, out: &mut Vec<Fact>) {
-    let Environment {
-        ip,
-        os,
-        device,
-        browser,
-        is_secure,
-        virtual_proxy,
-        request_type,
-        attributes,
-    } = &caller.environment;
+    let Environment { ip, os, device, browser, is_secure, virtual_proxy, request_type, attributes } =
+        &caller.environment;
     match attribute {
         "ip" => {
             if let Some(ip) = ip {

@@ -34,7 +34,7 @@ impl<'a> Guard<'a> {
     }
 
     /// Gate 3. The refusal is not logged yet.
-    pub(crate) fn account(&self) -> Result<(), Refusal> {
+    pub(crate) fn account(&self) -> Result<(), Box<Refusal>> {
         let Principal::User { id, .. } = &self.caller.principal else { return Ok(()) };
         let finding = match self.site.user(*id) {
             None => "the account was deleted",
@@ -42,14 +42,7 @@ impl<'a> Guard<'a> {
             Some(user) if user.is_inactive => "the account is inactive",
             Some(_) => return Ok(()),
         };
-        Err(Refusal::new(
-            self.caller,
-            self.now,
-            self.site.version(),
-            Gate::Account,
-            Code::AccInactive,
-        )
-        .found(finding))
+        Err(Box::new(self.refusal(Code::AccInactive).found(finding)))
     }
 
     /// Gate 5, with reasons.
@@ -74,17 +67,14 @@ impl<'a> Guard<'a> {
     }
 
     /// The rows the caller may read, sharing what is found out on the way.
-    pub(crate) fn readable<'r, T>(
+    pub(crate) fn readable<T>(
         &self,
         rows: impl Iterator<Item = T>,
-        record: impl Fn(&T) -> Record<'r>,
-    ) -> Vec<T>
-    where
-        T: 'r,
-    {
+        entity: impl Fn(&T) -> Entity,
+    ) -> Vec<T> {
         let facts = self.facts(None);
         let mut request = Request::new(self.site.security(), &facts, self.context());
-        rows.filter(|row| request.allows(&record(row).entity(), Action::Read)).collect()
+        rows.filter(|row| request.allows(&entity(row), Action::Read)).collect()
     }
 
     /// Refuses unless the caller holds `action` on a thing that has values but no row.
@@ -97,7 +87,7 @@ impl<'a> Guard<'a> {
         if decision.is_allowed() { Ok(()) } else { Err(self.denied(draft, action, &decision)) }
     }
 
-    /// A refusal by the rules, not yet logged.
+    /// A refusal by the account gate or the rules, not yet logged.
     pub(crate) fn refusal(&self, code: Code) -> Refusal {
         let gate = if code == Code::AccInactive { Gate::Account } else { Gate::Rules };
         Refusal::new(self.caller, self.now, self.site.version(), gate, code)

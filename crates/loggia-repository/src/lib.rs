@@ -1,3 +1,209 @@
 //! Use cases on entities, the site snapshot, and the store behind it.
+//!
+//! REST, QIX, pages and the command line all come here, and all get the same answer: a use case
+//! takes the [`Caller`] first, passes the account, licence and rules gates in their order, commits
+//! to the [`store`], and swaps in the next [`Site`]. Nothing here knows a status code or a wire
+//! format.
+//!
+//! Read [`Repository`] first, then [`Site`] and [`store::Store`].
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test that cannot go on should stop"
+    )
+)]
+
+pub mod check;
+mod clock;
+mod data;
+mod facts;
+mod guard;
+pub mod hub;
+mod licence;
+pub mod manage;
+mod record;
+mod refusal;
+pub mod seed;
+mod site;
 pub mod store;
+mod visit;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use thiserror::Error;
+
+use loggia_model::{Caller, Moment};
+use loggia_rules::{Action, Decision, Outcome};
+
+use crate::guard::Guard;
+use crate::store::{SessionRow, Store, StoreError};
+
+pub use check::{AnonymousReport, AppReport, GateOutcome, GateReport};
+pub use clock::Clock;
+pub use data::DataError;
+pub use guard::finding;
+pub use hub::{AppDetails, HubApp, HubStream, Sheet};
+pub use loggia_licence::UtcOffset;
+pub use manage::{
+    AppEdit, Conflict, ManageError, ObjectEdit, PoolEdit, RuleEdit, Saved, StoredObject,
+    StreamEdit, UserEdit, Violation, VirtualProxyEdit,
+};
+pub use record::{Resource, pool_kind};
+pub use refusal::{Code, Gate, Refusal};
+pub use site::{RuleProblem, RuleProblems, Site, SiteError, compile_rule};
+pub use visit::{Access, OpenAppError, OpenedApp, VisitInfo};
+
+/// What the repository needs to be told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Folder of the data files; made when it is missing.
+    pub data_folder: PathBuf,
+    /// The zone whose midnight begins a month of analyzer capacity.
+    pub offset: UtcOffset,
+}
+
+/// The repository: cheap to clone, shared by everything that serves.
+#[derive(Clone)]
+pub struct Repository {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    site: ArcSwap<Site>,
+    /// Held from reading the site that a change builds on until the next one is swapped in.
+    writing: Mutex<()>,
+    listeners: Mutex<Vec<Listener>>,
+    coverage: licence::Coverage,
+}
+
+type Listener = Box<dyn Fn(&Arc<Site>) + Send + Sync>;
+
+/// Why the repository could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error("cannot read the store")]
+    Store(#[from] StoreError),
+    #[error("cannot serve what is stored")]
+    Site(#[from] SiteError),
+    #[error("cannot use the data folder {folder}")]
+    Folder { folder: PathBuf, source: std::io::Error },
+}
+
+impl Repository {
+    /// Opens the repository for serving: lays down shipped content that is missing, raises shipped
+    /// rules to this release, and sweeps data files that a crash left behind.
+    pub fn open(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Result<Repository, OpenError> {
+        seed::lay_down(store.as_ref(), clock.now())?;
+        let repository = Repository::inspect(store, clock, settings)?;
+        let folder = repository.inner.settings.data_folder.clone();
+        repository.sweep_data().map_err(|source| OpenError::Folder { folder, source })?;
+        Ok(repository)
+    }
+
+    /// Opens the repository for looking only, beside a running server.
+    pub fn inspect(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Result<Repository, OpenError> {
+        let site = Site::from_stored(store.load()?)?;
+        Ok(Repository {
+            inner: Arc::new(Inner {
+                store,
+                clock,
+                settings,
+                site: ArcSwap::from_pointee(site),
+                writing: Mutex::new(()),
+                listeners: Mutex::new(Vec::new()),
+                coverage: licence::Coverage::default(),
+            }),
+        })
+    }
+
+    /// The present snapshot. Decide everything that belongs together on one of them.
+    #[must_use]
+    pub fn site(&self) -> Arc<Site> {
+        self.inner.site.load_full()
+    }
+
+    /// Calls `listener` after each swap with the new snapshot, in the order of versions. It must
+    /// return soon and must not change the site.
+    pub fn subscribe(&self, listener: impl Fn(&Arc<Site>) + Send + Sync + 'static) {
+        self.inner.listeners.lock().push(Box::new(listener));
+    }
+
+    /// Takes over what another process committed to the same store. Cheap when nobody did.
+    pub fn refresh(&self) -> Result<(), ManageError> {
+        if self.inner.store.version()? == self.site().version() {
+            return Ok(());
+        }
+        let _writing = self.inner.writing.lock();
+        self.load_again()
+    }
+
+    /// May the caller do `action` to the thing, and why. Not logged: use cases log what they
+    /// refuse.
+    #[must_use]
+    pub fn decide(&self, caller: &Caller, resource: &Resource, action: Action) -> Decision {
+        let site = self.site();
+        let guard = Guard::new(&site, caller, self.now());
+        match resource.record(&site) {
+            Some(record) if guard.account().is_ok() => guard.decide(record, action),
+            _ => Decision {
+                outcome: Outcome::NoGrant,
+                granted_by: Vec::new(),
+                forbidden_by: Vec::new(),
+                nearest: Vec::new(),
+            },
+        }
+    }
+
+    /// Writes session rows, behind the requests.
+    pub fn save_sessions(&self, put: &[SessionRow], remove: &[String]) -> Result<(), StoreError> {
+        self.inner.store.save_sessions(put, remove)
+    }
+
+    /// The sessions that a restart keeps.
+    pub fn load_sessions(&self) -> Result<Vec<SessionRow>, StoreError> {
+        self.inner.store.load_sessions(self.now())
+    }
+
+    /// The present moment by the repository's clock.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.inner.clock.now()
+    }
+
+    /// Replaces the snapshot by what is stored. The writing lock must be held.
+    fn load_again(&self) -> Result<(), ManageError> {
+        let site = Site::from_stored(self.inner.store.load()?)?;
+        self.swap(site);
+        Ok(())
+    }
+
+    /// Publishes the next snapshot. The writing lock must be held, so that listeners see versions
+    /// in order.
+    fn swap(&self, site: Site) {
+        let site = Arc::new(site);
+        self.inner.site.store(site.clone());
+        for listener in self.inner.listeners.lock().iter() {
+            listener(&site);
+        }
+    }
+}

@@ -5,12 +5,12 @@
 //! place where they could not have made it.
 
 mod app_objects;
-mod apps;
+pub(crate) mod apps;
 mod pools;
 mod rules;
-mod streams;
+pub(crate) mod streams;
 mod users;
-mod virtual_proxies;
+pub(crate) mod virtual_proxies;
 
 use std::ops::Range;
 
@@ -21,12 +21,12 @@ use loggia_model::entity::{PropertyValue, Stamp};
 use loggia_model::{Caller, Moment, Principal, UserId};
 use loggia_rules::{Action, Actions};
 
+use crate::Repository;
 use crate::guard::Guard;
 use crate::record::Record;
 use crate::refusal::{Code, Refusal};
 use crate::site::{Site, SiteError};
 use crate::store::{Change, StoreError};
-use crate::Repository;
 
 pub use app_objects::{ObjectEdit, StoredObject};
 pub use apps::AppEdit;

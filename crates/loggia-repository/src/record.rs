@@ -69,7 +69,9 @@ impl<'a> Record<'a> {
             ResourceKind::App => Record::App(site.app(id.into())?),
             ResourceKind::AppObject => Record::AppObject(site.object(id.into())?),
             ResourceKind::SystemRule => Record::Rule(site.rule(id.into())?),
-            ResourceKind::VirtualProxyConfig => Record::VirtualProxy(site.virtual_proxy(id.into())?),
+            ResourceKind::VirtualProxyConfig => {
+                Record::VirtualProxy(site.virtual_proxy(id.into())?)
+            }
             kind => {
                 let pool = site.pool(id.into())?;
                 (pool_kind(pool.kind) == kind).then_some(Record::Pool(pool))?

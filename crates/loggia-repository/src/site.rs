@@ -11,14 +11,15 @@ use thiserror::Error;
 
 use loggia_model::entity::{App, AppObject, LicencePool, Stream, SystemRule, User, VirtualProxy};
 use loggia_model::{
-    AppId, ObjectId, PoolId, Prefix, RuleId, StreamId, UserId, UserKey, VirtualProxyId,
+    AppId, InternalAccount, ObjectId, PoolId, Prefix, RuleId, StreamId, UserId, UserKey,
+    VirtualProxyId,
 };
-use loggia_rules::{Condition, Checked, RuleSet};
+use loggia_rules::{Checked, Condition, RuleSet};
 
 use crate::store::{Change, StoredRule, StoredSite};
 
-pub use rule_book::{RuleProblem, RuleProblems, compile_rule};
 use rule_book::RuleBook;
+pub use rule_book::{RuleProblem, RuleProblems, compile_rule};
 
 /// Everything of one version. Cheap to derive from the one before: only what changed is copied.
 #[derive(Clone)]
@@ -137,7 +138,8 @@ impl Site {
                 // Not part of the snapshot: read from the store when asked for.
                 Change::PutCredential { .. }
                 | Change::PutProperties(_)
-                | Change::PutScript { .. } => {}
+                | Change::PutScript { .. }
+                | Change::PutSeed { .. } => {}
             }
         }
         if rules.is_some() || pools_changed {
@@ -161,6 +163,12 @@ impl Site {
     #[must_use]
     pub fn user_by_key(&self, key: &UserKey) -> Option<&Arc<User>> {
         self.users.get(self.user_keys.get(key.folded())?)
+    }
+
+    /// The row of one of the server's own accounts.
+    #[must_use]
+    pub fn internal_user(&self, account: InternalAccount) -> Option<&Arc<User>> {
+        self.user_by_key(&UserKey::new(UserKey::INTERNAL_DIRECTORY, account.user_id()).ok()?)
     }
 
     /// All users, in no particular order; so are the other collections here.

@@ -40,10 +40,7 @@ pub trait Store: Send + Sync {
     /// Lets `decide` look at the ledger and append the row it returns, all in one transaction:
     /// two visits can never take the same last unit. A row whose key is already there changes
     /// nothing, so that a repeated charge counts once.
-    fn charge(
-        &self,
-        decide: &mut dyn FnMut(&dyn Ledger) -> Result<Option<LedgerRow>, StoreError>,
-    ) -> Result<Charged, StoreError>;
+    fn charge(&self, decide: &mut Decide<'_>) -> Result<Charged, StoreError>;
 
     /// Lets `look` read the ledger without charging.
     fn read_ledger(
@@ -58,16 +55,26 @@ pub trait Store: Send + Sync {
     fn load_sessions(&self, now: Moment) -> Result<Vec<SessionRow>, StoreError>;
 }
 
-/// The ledger as licence arithmetic needs it.
+/// Looks at the ledger and says what to append.
+pub type Decide<'a> = dyn FnMut(&dyn Ledger) -> Result<Option<LedgerRow>, StoreError> + 'a;
+
+/// The ledger as licence arithmetic needs it (`loggia_licence::PoolView`), so that it is never
+/// read row by row.
 pub trait Ledger {
-    /// The end of the last window or unit that `holder` took from the pool, if any.
-    fn last_until(&self, pool: PoolId, holder: &str) -> Result<Option<Moment>, StoreError>;
+    /// The latest end of a unit or pass that the meter drew from the pool.
+    fn last_until(&self, pool: PoolId, meter: &str) -> Result<Option<Moment>, StoreError>;
 
-    /// Units taken from the pool whose start is at or after `since`.
-    fn units_since(&self, pool: PoolId, since: Moment) -> Result<u64, StoreError>;
+    /// Whether the meter holds a seat of the pool.
+    fn has_seat(&self, pool: PoolId, meter: &str) -> Result<bool, StoreError>;
 
-    /// The earliest start at or after `since`: when the first pass comes back.
-    fn first_since(&self, pool: PoolId, since: Moment) -> Result<Option<Moment>, StoreError>;
+    /// Seats of the pool that are held.
+    fn seats(&self, pool: PoolId) -> Result<u64, StoreError>;
+
+    /// Units of the pool that began at or after `from` and before `to`.
+    fn units_between(&self, pool: PoolId, from: Moment, to: Moment) -> Result<u64, StoreError>;
+
+    /// The earliest beginning at or after `from`: whose pass comes back first.
+    fn first_since(&self, pool: PoolId, from: Moment) -> Result<Option<Moment>, StoreError>;
 }
 
 /// Everything a snapshot is made of.
@@ -83,6 +90,8 @@ pub struct StoredSite {
     pub pools: Vec<LicencePool>,
     /// Generation of the current data file of each app that has one.
     pub data: Vec<(AppId, u32)>,
+    /// Shipped content that was laid down, and in which version.
+    pub seeds: Vec<(String, u32)>,
 }
 
 /// A rule and the version of the shipped text it came from (0 for rules of the operator's own).
@@ -122,6 +131,11 @@ pub enum Change {
     DeleteRule(RuleId),
     PutVirtualProxy(VirtualProxy),
     DeleteVirtualProxy(VirtualProxyId),
+    /// Remembers that shipped content was laid down, also once somebody has deleted it.
+    PutSeed {
+        seed: String,
+        version: u32,
+    },
     PutPool(LicencePool),
     DeletePool(PoolId),
 }
@@ -142,8 +156,8 @@ pub struct LedgerRow {
     pub key: String,
     pub pool: PoolId,
     pub kind: PoolKind,
-    /// Whose window it is: a visitor or a user.
-    pub holder: String,
+    /// Whose clock it runs on: a visitor, a person, or one session of a person.
+    pub meter: String,
     /// `DIRECTORY\id`, for the operator's reading.
     pub principal: String,
     pub app: AppId,
@@ -151,8 +165,9 @@ pub struct LedgerRow {
     pub entrance: String,
     pub address: String,
     pub from: Moment,
-    pub until: Moment,
-    pub units: u32,
+    /// None for a seat, which is held until it is taken away.
+    pub until: Option<Moment>,
+    pub units: u64,
 }
 
 /// What became of a charge.

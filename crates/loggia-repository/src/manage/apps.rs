@@ -29,11 +29,7 @@ impl Repository {
     pub fn apps(&self, caller: &Caller) -> Result<Vec<Arc<App>>, ManageError> {
         let site = self.site();
         let guard = self.enter(&site, caller)?;
-        let mut apps: Vec<_> = site
-            .apps()
-            .filter(|app| guard.decide(Record::App(app), Action::Read).is_allowed())
-            .cloned()
-            .collect();
+        let mut apps = guard.readable(site.apps().cloned(), |app| Record::App(app).entity());
         sort(&mut apps);
         Ok(apps)
     }
@@ -119,7 +115,8 @@ impl Repository {
             let guard = self.enter(site, caller)?;
             let before = site.app(id).ok_or_else(|| guard.unknown("app", Some(id.0)))?;
             guard.require(Record::App(before), Action::Publish)?;
-            let target = site.stream(stream).ok_or_else(|| guard.unknown("stream", Some(stream.0)))?;
+            let target =
+                site.stream(stream).ok_or_else(|| guard.unknown("stream", Some(stream.0)))?;
             guard.require(Record::Stream(target), Action::Publish)?;
             if let Some(source) = before.stream.and_then(|stream| site.stream(stream)) {
                 guard.require(Record::Stream(source), Action::Publish)?;

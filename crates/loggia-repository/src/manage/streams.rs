@@ -26,11 +26,8 @@ impl Repository {
     pub fn streams(&self, caller: &Caller) -> Result<Vec<Arc<Stream>>, ManageError> {
         let site = self.site();
         let guard = self.enter(&site, caller)?;
-        let mut streams: Vec<_> = site
-            .streams()
-            .filter(|stream| guard.decide(Record::Stream(stream), Action::Read).is_allowed())
-            .cloned()
-            .collect();
+        let streams = site.streams().cloned();
+        let mut streams = guard.readable(streams, |stream| Record::Stream(stream).entity());
         sort(&mut streams);
         Ok(streams)
     }

@@ -43,8 +43,7 @@ impl RuleProblems {
     /// Whether the rule cannot be used.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        !self.other.is_empty()
-            || self.filter.iter().chain(&self.condition).any(Problem::is_error)
+        !self.other.is_empty() || self.filter.iter().chain(&self.condition).any(Problem::is_error)
     }
 
     fn first(&self) -> String {

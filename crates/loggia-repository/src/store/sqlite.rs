@@ -23,8 +23,8 @@ use rusqlite::{
 use loggia_model::{AppId, Moment, ObjectId, PoolId, UserId};
 
 use super::{
-    Change, Charged, Ledger, LedgerRow, ObjectProperties, SessionRow, Store, StoreError, StoredRule,
-    StoredSite,
+    Change, Charged, Decide, Ledger, LedgerRow, ObjectProperties, SessionRow, Store, StoreError,
+    StoredRule, StoredSite,
 };
 
 /// How long a writer waits for another process that writes to the same file.
@@ -139,6 +139,7 @@ impl Store for SqliteStore {
                 virtual_proxies: record::all(connection, "virtual_proxies")?,
                 pools: record::all(connection, "pools")?,
                 data: load_data(connection)?,
+                seeds: load_seeds(connection)?,
             })
         })
     }
@@ -231,10 +232,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn charge(
-        &self,
-        decide: &mut dyn FnMut(&dyn Ledger) -> Result<Option<LedgerRow>, StoreError>,
-    ) -> Result<Charged, StoreError> {
+    fn charge(&self, decide: &mut Decide<'_>) -> Result<Charged, StoreError> {
         self.write(|transaction| match decide(&SqliteLedger(transaction))? {
             Some(row) => append(transaction, &row),
             None => Ok(Charged::Nothing),
@@ -299,40 +297,56 @@ impl Store for SqliteStore {
 struct SqliteLedger<'a>(&'a Connection);
 
 impl Ledger for SqliteLedger<'_> {
-    fn last_until(&self, pool: PoolId, holder: &str) -> Result<Option<Moment>, StoreError> {
+    fn last_until(&self, pool: PoolId, meter: &str) -> Result<Option<Moment>, StoreError> {
         self.number(
-            "SELECT max(ends) FROM ledger WHERE pool = ?1 AND holder = ?2",
-            params![pool.text(), holder],
+            "SELECT max(ends) FROM ledger WHERE pool = ?1 AND meter = ?2",
+            params![pool.text(), meter],
         )
         .map(|ends| ends.map(Moment))
     }
 
-    fn units_since(&self, pool: PoolId, since: Moment) -> Result<u64, StoreError> {
-        let units = self.number(
-            "SELECT sum(units) FROM ledger WHERE pool = ?1 AND starts >= ?2",
-            params![pool.text(), since.0],
+    fn has_seat(&self, pool: PoolId, meter: &str) -> Result<bool, StoreError> {
+        let seats = self.number(
+            "SELECT count(*) FROM ledger WHERE pool = ?1 AND meter = ?2 AND ends IS NULL",
+            params![pool.text(), meter],
         )?;
-        Ok(units.and_then(|units| u64::try_from(units).ok()).unwrap_or(0))
+        Ok(seats.is_some_and(|seats| seats > 0))
     }
 
-    fn first_since(&self, pool: PoolId, since: Moment) -> Result<Option<Moment>, StoreError> {
+    fn seats(&self, pool: PoolId) -> Result<u64, StoreError> {
+        self.number(
+            "SELECT sum(units) FROM ledger WHERE pool = ?1 AND ends IS NULL",
+            params![pool.text()],
+        )
+        .map(amount)
+    }
+
+    fn units_between(&self, pool: PoolId, from: Moment, to: Moment) -> Result<u64, StoreError> {
+        self.number(
+            "SELECT sum(units) FROM ledger WHERE pool = ?1 AND starts >= ?2 AND starts < ?3",
+            params![pool.text(), from.0, to.0],
+        )
+        .map(amount)
+    }
+
+    fn first_since(&self, pool: PoolId, from: Moment) -> Result<Option<Moment>, StoreError> {
         self.number(
             "SELECT min(starts) FROM ledger WHERE pool = ?1 AND starts >= ?2",
-            params![pool.text(), since.0],
+            params![pool.text(), from.0],
         )
         .map(|start| start.map(Moment))
     }
 }
 
 impl SqliteLedger<'_> {
-    fn number(
-        &self,
-        sql: &str,
-        values: impl rusqlite::Params,
-    ) -> Result<Option<i64>, StoreError> {
+    fn number(&self, sql: &str, values: impl rusqlite::Params) -> Result<Option<i64>, StoreError> {
         let mut statement = self.0.prepare_cached(sql).map_err(failed)?;
         statement.query_row(values, |row| row.get(0)).map_err(failed)
     }
+}
+
+fn amount(sum: Option<i64>) -> u64 {
+    sum.and_then(|sum| u64::try_from(sum).ok()).unwrap_or(0)
 }
 
 fn open_existing(path: &Path) -> Result<Connection, StoreError> {
@@ -344,9 +358,7 @@ fn open_existing(path: &Path) -> Result<Connection, StoreError> {
 
 fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY).map_err(failed)?;
-    connection
-        .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
-        .map_err(failed)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)
 }
@@ -392,6 +404,13 @@ fn load_data(connection: &Connection) -> Result<Vec<(AppId, u32)>, StoreError> {
     Ok(found)
 }
 
+fn load_seeds(connection: &Connection) -> Result<Vec<(String, u32)>, StoreError> {
+    let mut statement =
+        connection.prepare("SELECT seed, version FROM seeds ORDER BY seed").map_err(failed)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
 fn properties_from(
     object: &str,
     properties: &str,
@@ -426,12 +445,7 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
             "INSERT INTO streams (id, format, record, owner) VALUES (?1, ?2, ?3, ?4) \
              ON CONFLICT (id) DO UPDATE SET format = excluded.format, record = excluded.record, \
              owner = excluded.owner",
-            params![
-                stream.id.text(),
-                record::FORMAT,
-                record::write(stream)?,
-                stream.owner.text()
-            ],
+            params![stream.id.text(), record::FORMAT, record::write(stream)?, stream.owner.text()],
         ),
         Change::DeleteStream(stream) => delete(transaction, "streams", &stream.text()),
         Change::PutApp(app) => put(
@@ -492,6 +506,12 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
             params![rule.id.text(), record::FORMAT, record::write(rule)?, rule.seed, seed_version],
         ),
         Change::DeleteRule(rule) => delete(transaction, "rules", &rule.text()),
+        Change::PutSeed { seed, version } => put(
+            transaction,
+            "INSERT INTO seeds (seed, version) VALUES (?1, ?2) \
+             ON CONFLICT (seed) DO UPDATE SET version = excluded.version",
+            params![seed, version],
+        ),
         Change::PutVirtualProxy(entrance) => put(
             transaction,
             "INSERT INTO virtual_proxies (id, format, record, prefix, session_cookie) \
@@ -540,7 +560,7 @@ fn delete(transaction: &Transaction<'_>, table: &str, id: &str) -> Result<(), St
 fn append(transaction: &Transaction<'_>, row: &LedgerRow) -> Result<Charged, StoreError> {
     let appended = transaction
         .prepare_cached(
-            "INSERT INTO ledger (key, pool, kind, holder, principal, app, session, entrance, \
+            "INSERT INTO ledger (key, pool, kind, meter, principal, app, session, entrance, \
              address, starts, ends, units) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
              ON CONFLICT (key) DO NOTHING",
@@ -550,15 +570,15 @@ fn append(transaction: &Transaction<'_>, row: &LedgerRow) -> Result<Charged, Sto
             row.key,
             row.pool.text(),
             format!("{:?}", row.kind),
-            row.holder,
+            row.meter,
             row.principal,
             row.app.text(),
             row.session.map(|session| session.text()),
             row.entrance,
             row.address,
             row.from.0,
-            row.until.0,
-            row.units
+            row.until.map(|until| until.0),
+            i64::try_from(row.units).unwrap_or(i64::MAX)
         ])
         .map_err(failed)?;
     Ok(if appended == 0 { Charged::Repeated } else { Charged::Appended })

@@ -16,9 +16,8 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
     refuse_newer(connection)?;
     for (step, sql) in STEPS.iter().enumerate() {
         let number = step as u32 + 1;
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(failed)?;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         // Asked again under the lock: another process may be doing the same work.
         if current(&transaction)? < number {
             transaction.execute_batch(sql).map_err(failed)?;

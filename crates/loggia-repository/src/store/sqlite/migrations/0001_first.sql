@@ -75,6 +75,12 @@ CREATE TABLE rules (
     record TEXT NOT NULL
 ) STRICT;
 
+-- Shipped content that was laid down once, and in which version; outlives the content.
+CREATE TABLE seeds (
+    seed TEXT NOT NULL PRIMARY KEY,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE virtual_proxies (
     id TEXT NOT NULL PRIMARY KEY,
     prefix TEXT NOT NULL UNIQUE,
@@ -95,17 +101,19 @@ CREATE TABLE ledger (
     key TEXT NOT NULL UNIQUE,
     pool TEXT NOT NULL,
     kind TEXT NOT NULL,
-    holder TEXT NOT NULL,
+    meter TEXT NOT NULL,
     principal TEXT NOT NULL,
     app TEXT NOT NULL,
     session TEXT,
     entrance TEXT NOT NULL,
     address TEXT NOT NULL,
     starts INTEGER NOT NULL,
-    ends INTEGER NOT NULL,
+    -- Null for a seat, which is held until it is taken away.
+    ends INTEGER,
     units INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX ledger_holder ON ledger (pool, holder, ends);
+CREATE INDEX ledger_meter ON ledger (pool, meter, ends);
+CREATE INDEX ledger_seat ON ledger (pool, units) WHERE ends IS NULL;
 CREATE INDEX ledger_start ON ledger (pool, starts, units);
 
 CREATE TRIGGER ledger_is_never_changed BEFORE UPDATE ON ledger

@@ -1,0 +1,449 @@
+//! Could a visitor use this entrance, and if not, what is to be changed? The anonymous check walks
+//! the gates in their order for a typical visitor and charges nothing. It reads the store only, so
+//! it works beside a running server as well as inside it.
+
+use std::sync::Arc;
+
+use loggia_licence::{Admission, HolderKey, PoolsView, Visit, acquire, is_named};
+use loggia_model::entity::{AnonymousMode, App, PoolKind, VirtualProxy};
+use loggia_model::{AppId, Caller, Prefix, Principal, StreamId};
+use loggia_rules::{Action, Decision};
+use uuid::Uuid;
+
+use crate::Repository;
+use crate::guard::{Guard, finding};
+use crate::manage::virtual_proxies::typical_visitor;
+use crate::record::{Record, pool_kind};
+use crate::refusal::Code;
+use crate::site::Site;
+use crate::store::StoreError;
+
+/// What the check found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnonymousReport {
+    pub prefix: Prefix,
+    /// Version of the site that was looked at.
+    pub version: u64,
+    pub gates: Vec<GateReport>,
+    /// Every app of the site, by stream and name.
+    pub apps: Vec<AppReport>,
+}
+
+/// One gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateReport {
+    /// 1 to 6, in the order of the visit.
+    pub number: u8,
+    pub name: &'static str,
+    pub outcome: GateOutcome,
+    pub finding: String,
+    /// What to change, when something is to be changed.
+    pub mend: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateOutcome {
+    Pass,
+    Fail,
+    /// An earlier gate failed.
+    Skipped,
+}
+
+/// One app.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppReport {
+    pub id: AppId,
+    pub name: String,
+    pub stream: Option<String>,
+    /// Whether the hub shows it to a visitor of this entrance.
+    pub can_list: bool,
+    pub can_open: bool,
+    /// The code a visitor would get when opening it.
+    pub code: Option<Code>,
+    pub finding: String,
+    pub mend: Option<String>,
+}
+
+impl AnonymousReport {
+    /// Whether every gate lets a visitor through to at least one app.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.gates.iter().all(|gate| gate.outcome == GateOutcome::Pass)
+    }
+}
+
+impl Repository {
+    /// Tests all gates for an anonymous visit through the entrance with this prefix.
+    pub fn check_anonymous(&self, prefix: &Prefix) -> Result<AnonymousReport, StoreError> {
+        let site = self.site();
+        let mut gates = Gates::default();
+        let entrance = gates.entrance(&site, prefix);
+        gates.mode(entrance.as_deref());
+        let shut = gates.blocked.as_ref().map(|(code, what)| (*code, what.clone()));
+        gates.account();
+        let visitor = match &entrance {
+            Some(entrance) => typical_visitor(entrance),
+            None => nowhere(prefix),
+        };
+        let admission = self.admission(&site, &visitor)?;
+        gates.licence(&site, &admission);
+        let guard = Guard::new(&site, &visitor, self.now());
+        let mut apps: Vec<Arc<App>> = site.apps().cloned().collect();
+        apps.sort_by_cached_key(|app| {
+            let stream = app.stream.and_then(|id| site.stream(id)).map(|s| s.name.to_lowercase());
+            // Unpublished apps last.
+            (stream.is_none(), stream, app.name.to_lowercase(), app.id)
+        });
+        let apps: Vec<_> =
+            apps.iter().map(|app| self.check_app(&guard, app, shut.as_ref(), &admission)).collect();
+        gates.content(&guard, &apps);
+        gates.data(&apps);
+        Ok(AnonymousReport {
+            prefix: prefix.clone(),
+            version: site.version(),
+            gates: gates.reports,
+            apps,
+        })
+    }
+
+    /// What the licence gate would say to the visitor, and the pools it would look at.
+    fn admission(
+        &self,
+        site: &Site,
+        visitor: &Caller,
+    ) -> Result<(Option<Admission>, PoolsView), StoreError> {
+        let Principal::Anonymous(id) = &visitor.principal else {
+            return Ok((None, PoolsView::default()));
+        };
+        let visit = Visit::new(HolderKey::Visitor(*id), AppId(Uuid::nil()));
+        let now = self.now();
+        let mut seen = (None, PoolsView::default());
+        self.inner.store.read_ledger(&mut |ledger| {
+            let view = self.pools_view(site, visitor, &visit, ledger, now)?;
+            seen = (Some(acquire(&view, &visit, now)), view);
+            Ok(())
+        })?;
+        Ok(seen)
+    }
+
+    fn check_app(
+        &self,
+        guard: &Guard<'_>,
+        app: &App,
+        shut: Option<&(Code, String)>,
+        (admission, _): &(Option<Admission>, PoolsView),
+    ) -> AppReport {
+        let site = guard.site();
+        let stream = app.stream.and_then(|id| site.stream(id));
+        let stream_decision = stream.map(|s| guard.decide(Record::Stream(s), Action::Read));
+        let app_decision = guard.decide(Record::App(app), Action::Read);
+        let is_in_readable_stream = stream_decision.as_ref().is_some_and(Decision::is_allowed);
+        let mut report = AppReport {
+            id: app.id,
+            name: app.name.clone(),
+            stream: stream.map(|stream| stream.name.clone()),
+            can_list: shut.is_none() && is_in_readable_stream && app_decision.is_allowed(),
+            can_open: false,
+            code: None,
+            finding: String::new(),
+            mend: None,
+        };
+        if let Some((code, what)) = shut {
+            report.code = Some(*code);
+            report.finding = what.clone();
+            report.mend = Some("mend the entrance first (above)".to_owned());
+        } else if !app_decision.is_allowed() {
+            report.code = Some(Code::RuleDenied);
+            (report.finding, report.mend) = why_hidden(
+                app,
+                stream.map(|s| (s.id, s.name.as_str())),
+                stream_decision,
+                &app_decision,
+            );
+        } else if let Some(Admission::Refused(refusal)) = admission {
+            report.code = Some(licence_code(refusal.code));
+            report.finding = "the rules show it, but no licence pool serves a visitor".to_owned();
+            report.mend = Some("mend the licence gate (above)".to_owned());
+        } else if self.data_file(app.id).is_none_or(|file| !file.is_file()) {
+            report.finding =
+                "the app has no data: it was never reloaded, or its file is gone".into();
+            report.mend = Some(format!("reload the app: loggia reload {}", app.id));
+        } else {
+            report.can_open = true;
+            let sheets = site.objects_of(app.id).filter(|object| object.object_type == "sheet");
+            let sheets = guard.readable(sheets, |sheet| Record::AppObject(sheet).entity()).len();
+            report.finding = format!("opens with {sheets} sheets");
+            if sheets == 0 {
+                report.mend = Some("publish and approve at least one sheet".to_owned());
+            }
+        }
+        report
+    }
+}
+
+/// The gates so far, and why the entrance is shut.
+#[derive(Default)]
+struct Gates {
+    reports: Vec<GateReport>,
+    blocked: Option<(Code, String)>,
+    has_failed: bool,
+}
+
+impl Gates {
+    fn report(
+        &mut self,
+        name: &'static str,
+        outcome: GateOutcome,
+        finding: String,
+        mend: Option<String>,
+    ) {
+        self.has_failed |= outcome == GateOutcome::Fail;
+        let number = u8::try_from(self.reports.len() + 1).unwrap_or(u8::MAX);
+        self.reports.push(GateReport { number, name, outcome, finding, mend });
+    }
+
+    fn entrance(&mut self, site: &Site, prefix: &Prefix) -> Option<Arc<VirtualProxy>> {
+        let found = site.entrance(prefix).cloned();
+        match &found {
+            Some(entrance) => self.report(
+                "entrance",
+                GateOutcome::Pass,
+                format!("{} is {:?}", address(prefix), entrance.description),
+                None,
+            ),
+            None => {
+                let known: Vec<_> =
+                    site.virtual_proxies().map(|known| address(&known.prefix)).collect();
+                let what = format!("there is no entrance {}", address(prefix));
+                self.blocked = Some((Code::EntUnknown, what.clone()));
+                self.report(
+                    "entrance",
+                    GateOutcome::Fail,
+                    what,
+                    Some(format!(
+                        "make a virtual proxy with the prefix {:?} and anonymous mode 1; there are: {}",
+                        prefix.as_str(),
+                        known.join(", ")
+                    )),
+                );
+            }
+        }
+        found
+    }
+
+    fn mode(&mut self, entrance: Option<&VirtualProxy>) {
+        let Some(entrance) = entrance else {
+            return self.report("anonymous mode", GateOutcome::Skipped, String::new(), None);
+        };
+        let (outcome, finding, mend) = match entrance.anonymous {
+            AnonymousMode::Never => {
+                let what = "anonymous access mode is 0: everybody must sign in".to_owned();
+                self.blocked = Some((Code::EntLogin, what.clone()));
+                let mend = if entrance.prefix.is_default() {
+                    "use a separate entrance, such as /public, with anonymous access mode 1; the \
+                     same on the default entrance would make visitors of everybody who signs in \
+                     silently"
+                        .to_owned()
+                } else {
+                    format!(
+                        "set anonymousAccessMode of virtual proxy {} to 1 (visitors and people who \
+                         sign in) or 2 (visitors only)",
+                        entrance.id
+                    )
+                };
+                (GateOutcome::Fail, what, Some(mend))
+            }
+            AnonymousMode::Allowed => (
+                GateOutcome::Pass,
+                "anonymous access mode is 1: visitors, and people who sign in".to_owned(),
+                None,
+            ),
+            AnonymousMode::Always => {
+                (GateOutcome::Pass, "anonymous access mode is 2: visitors only".to_owned(), None)
+            }
+        };
+        self.report("anonymous mode", outcome, finding, mend);
+    }
+
+    fn account(&mut self) {
+        self.report(
+            "account",
+            GateOutcome::Pass,
+            "a visitor has no account that could be blocked".to_owned(),
+            None,
+        );
+    }
+
+    fn licence(&mut self, site: &Site, (admission, view): &(Option<Admission>, PoolsView)) {
+        let refusal = match admission {
+            Some(Admission::Refused(refusal)) => refusal,
+            Some(Admission::Charge(charge)) => {
+                let name =
+                    site.pool(charge.pool).map(|pool| pool.name.as_str()).unwrap_or_default();
+                let left = view
+                    .pools
+                    .iter()
+                    .find(|pool| pool.pool.id == charge.pool)
+                    .and_then(|pool| pool.remaining());
+                let left =
+                    left.map_or("without limit".to_owned(), |left| format!("with {left} left"));
+                return self.report(
+                    "licence",
+                    GateOutcome::Pass,
+                    format!("pool {name:?} admits a visitor, {left}"),
+                    None,
+                );
+            }
+            Some(Admission::Covered { .. }) | None => {
+                return self.report(
+                    "licence",
+                    GateOutcome::Pass,
+                    "nothing to pay".to_owned(),
+                    None,
+                );
+            }
+        };
+        let (finding, mend) =
+            match view.pools.iter().find(|pool| refusal.pools.contains(&pool.pool.id)) {
+                Some(empty) => (
+                    format!("pool {:?} admits a visitor but is used up", empty.pool.name),
+                    match refusal.renews {
+                        Some(_) => format!(
+                            "raise the capacity of pool {}, allow overage, or wait until it renews",
+                            empty.pool.id
+                        ),
+                        None => format!("raise the capacity of pool {}", empty.pool.id),
+                    },
+                ),
+                None => (no_pool(view), mend_pool(view)),
+            };
+        self.report("licence", GateOutcome::Fail, finding, Some(mend));
+    }
+
+    fn content(&mut self, guard: &Guard<'_>, apps: &[AppReport]) {
+        let site = guard.site();
+        let streams = guard
+            .readable(site.streams(), |stream| Record::Stream(stream).entity())
+            .iter()
+            .map(|stream| format!("{:?}", stream.name))
+            .collect::<Vec<_>>();
+        if streams.is_empty() {
+            return self.report(
+                "rules",
+                GateOutcome::Fail,
+                "a visitor may read no stream".to_owned(),
+                Some(
+                    "add a security rule: resource filter Stream_<id>, action read, condition \
+                     user.IsAnonymous(), context hub"
+                        .to_owned(),
+                ),
+            );
+        }
+        let listed = apps
+            .iter()
+            .filter(|app| app.code != Some(Code::RuleDenied) && app.stream.is_some())
+            .count();
+        let finding = format!("a visitor may read {} and {listed} apps", streams.join(", "));
+        if listed == 0 {
+            let mend = "publish an app to one of these streams".to_owned();
+            return self.report("rules", GateOutcome::Fail, finding, Some(mend));
+        }
+        self.report("rules", GateOutcome::Pass, finding, None);
+    }
+
+    fn data(&mut self, apps: &[AppReport]) {
+        if self.has_failed {
+            return self.report("data", GateOutcome::Skipped, String::new(), None);
+        }
+        let open = apps.iter().filter(|app| app.can_open).count();
+        let listed = apps.iter().filter(|app| app.can_list).count();
+        let finding = format!("{open} of {listed} listed apps have data");
+        if open == 0 {
+            let mend = "reload an app: loggia reload <app id>".to_owned();
+            return self.report("data", GateOutcome::Fail, finding, Some(mend));
+        }
+        self.report("data", GateOutcome::Pass, finding, None);
+    }
+}
+
+fn nowhere(prefix: &Prefix) -> Caller {
+    use loggia_model::{Environment, VisitorId};
+    let environment = Environment { virtual_proxy: prefix.clone(), ..Environment::default() };
+    Caller::visitor(VisitorId(Uuid::new_v4()), environment)
+}
+
+fn address(prefix: &Prefix) -> String {
+    if prefix.is_default() { "/".to_owned() } else { prefix.base() }
+}
+
+fn licence_code(code: loggia_licence::RefusalCode) -> Code {
+    match code {
+        loggia_licence::RefusalCode::None => Code::LicNone,
+        loggia_licence::RefusalCode::Empty => Code::LicEmpty,
+        loggia_licence::RefusalCode::AnonymousKind => Code::LicAnonKind,
+        loggia_licence::RefusalCode::Sessions => Code::LicSessions,
+    }
+}
+
+fn no_pool(view: &PoolsView) -> String {
+    let disabled = |pool: &&loggia_licence::PoolView| pool.admits && pool.pool.is_disabled;
+    if let Some(pool) = view.pools.iter().find(disabled) {
+        return format!("pool {:?} would admit a visitor but is disabled", pool.pool.name);
+    }
+    let named = view.pools.iter().find(|pool| pool.admits && is_named(pool.pool.kind));
+    if let Some(pool) = named {
+        return format!(
+            "only pool {:?} has a rule for visitors, and it holds seats of named people, which \
+             never serve a visitor",
+            pool.pool.name
+        );
+    }
+    "no licence pool has a rule that admits a visitor".to_owned()
+}
+
+fn mend_pool(view: &PoolsView) -> String {
+    let disabled = |pool: &&loggia_licence::PoolView| pool.admits && pool.pool.is_disabled;
+    if let Some(pool) = view.pools.iter().find(disabled) {
+        return format!("enable pool {}", pool.pool.id);
+    }
+    let kind = pool_kind(PoolKind::AnalyzerCapacity);
+    match view.pools.iter().find(|pool| pool.pool.kind == PoolKind::AnalyzerCapacity) {
+        Some(pool) => format!(
+            "add or enable a licence rule: resource filter {kind}_{}, condition user.IsAnonymous()",
+            pool.pool.id
+        ),
+        None => format!(
+            "make a pool of analyzer capacity and a licence rule for it: resource filter \
+             {kind}_<id of the pool>, condition user.IsAnonymous()"
+        ),
+    }
+}
+
+fn why_hidden(
+    app: &App,
+    stream: Option<(StreamId, &str)>,
+    stream_decision: Option<Decision>,
+    app_decision: &Decision,
+) -> (String, Option<String>) {
+    match (stream, stream_decision) {
+        (Some((id, name)), Some(decision)) if !decision.is_allowed() => (
+            format!("stream {name:?} is not readable: {}", finding(&decision)),
+            Some(format!(
+                "if it is meant to be public, add a security rule: resource filter Stream_{id}, \
+                 action read, condition user.IsAnonymous(), context hub"
+            )),
+        ),
+        (Some((_, name)), _) => (
+            format!("stream {name:?} is readable, the app is not: {}", finding(app_decision)),
+            Some(format!(
+                "add a security rule: resource filter App_{}, action read, condition \
+                 user.IsAnonymous(), context hub",
+                app.id
+            )),
+        ),
+        (None, _) => (
+            "the app is not published".to_owned(),
+            Some("publish it to a stream that visitors may read".to_owned()),
+        ),
+    }
+}

@@ -1,0 +1,156 @@
+//! What does the hub show? Streams and apps by the rules alone: looking costs no licence.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use loggia_model::entity::{App, Stream};
+use loggia_model::{AppId, Caller, Principal, StreamId};
+use loggia_rules::{Action, Actions, Request};
+
+use crate::Repository;
+use crate::guard::Guard;
+use crate::manage::{ManageError, apps, streams};
+use crate::record::Record;
+use crate::refusal::Refusal;
+
+/// A stream and the apps in it that the caller may read.
+#[derive(Clone, Debug)]
+pub struct HubStream {
+    pub stream: Arc<Stream>,
+    pub apps: Vec<HubApp>,
+}
+
+/// An app as a tile shows it.
+#[derive(Clone, Debug)]
+pub struct HubApp {
+    pub app: Arc<App>,
+    pub owner_name: String,
+    pub may: Actions,
+}
+
+/// An app as its overview shows it.
+#[derive(Clone, Debug)]
+pub struct AppDetails {
+    pub app: Arc<App>,
+    pub stream: Option<Arc<Stream>>,
+    pub owner_name: String,
+    /// The sheets the caller may read, in the order of their rank.
+    pub sheets: Vec<Sheet>,
+    pub may: Actions,
+}
+
+/// A sheet as a list shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sheet {
+    /// The id that addresses and the engine protocol use.
+    pub id: String,
+    pub title: String,
+    pub description: String,
+    pub rank: f64,
+    pub is_published: bool,
+    pub is_approved: bool,
+}
+
+impl Repository {
+    /// The streams the caller may read with their readable apps, *Everyone* first. Complete.
+    pub fn hub(&self, caller: &Caller) -> Result<Vec<HubStream>, Box<Refusal>> {
+        let site = self.site();
+        let guard = Guard::new(&site, caller, self.now());
+        guard.account().map_err(|refusal| Box::new(refusal.logged()))?;
+        let facts = guard.facts(None);
+        let mut request = Request::new(site.security(), &facts, guard.context());
+        let mut readable: Vec<_> = site
+            .streams()
+            .filter(|stream| request.allows(&Record::Stream(stream).entity(), Action::Read))
+            .cloned()
+            .collect();
+        streams::sort(&mut readable);
+        let mut apps_of: HashMap<StreamId, Vec<Arc<App>>> = HashMap::new();
+        for app in site.apps() {
+            if let Some(stream) = app.stream {
+                apps_of.entry(stream).or_default().push(app.clone());
+            }
+        }
+        let mut hub = Vec::with_capacity(readable.len());
+        for stream in readable {
+            let mut shown = apps_of.remove(&stream.id).unwrap_or_default();
+            shown.retain(|app| request.allows(&Record::App(app).entity(), Action::Read));
+            apps::sort(&mut shown);
+            let apps = shown
+                .into_iter()
+                .map(|app| HubApp {
+                    owner_name: owner_name(&guard, &app),
+                    may: request.granted(&Record::App(&app).entity()),
+                    app,
+                })
+                .collect();
+            hub.push(HubStream { stream, apps });
+        }
+        Ok(hub)
+    }
+
+    /// The caller's own unpublished apps, by name; none for a visitor, who owns nothing.
+    pub fn work(&self, caller: &Caller) -> Result<Vec<HubApp>, Box<Refusal>> {
+        let site = self.site();
+        let guard = Guard::new(&site, caller, self.now());
+        guard.account().map_err(|refusal| Box::new(refusal.logged()))?;
+        let Principal::User { id, .. } = &caller.principal else { return Ok(Vec::new()) };
+        let own = site.apps().filter(|app| app.owner == *id && !app.is_published()).cloned();
+        let mut own = guard.readable(own, |app| Record::App(app).entity());
+        apps::sort(&mut own);
+        Ok(own
+            .into_iter()
+            .map(|app| HubApp {
+                owner_name: owner_name(&guard, &app),
+                may: guard.granted(Record::App(&app)),
+                app,
+            })
+            .collect())
+    }
+
+    /// One app for its overview page; nothing is charged and nothing opened.
+    pub fn app_details(&self, caller: &Caller, id: AppId) -> Result<AppDetails, ManageError> {
+        let site = self.site();
+        let guard = self.enter(&site, caller)?;
+        let app = site.app(id).ok_or_else(|| guard.unknown("app", Some(id.0)))?;
+        guard.visible(Record::App(app))?;
+        let sheets = site.objects_of(id).filter(|object| object.object_type == "sheet");
+        let readable = guard.readable(sheets, |sheet| Record::AppObject(sheet).entity());
+        let properties: HashMap<_, _> = self
+            .inner
+            .store
+            .app_properties(id)?
+            .into_iter()
+            .map(|entry| (entry.object, entry.properties))
+            .collect();
+        let mut sheets: Vec<_> = readable
+            .into_iter()
+            .map(|sheet| Sheet {
+                id: sheet.engine_id.clone(),
+                title: sheet.name.clone(),
+                description: sheet.description.clone(),
+                rank: properties
+                    .get(&sheet.id)
+                    .and_then(|properties| properties.get("rank"))
+                    .and_then(serde_json::Value::as_f64)
+                    .unwrap_or(f64::MAX),
+                is_published: sheet.is_published,
+                is_approved: sheet.is_approved,
+            })
+            .collect();
+        sheets.sort_by(|a, b| {
+            a.rank.total_cmp(&b.rank).then_with(|| (&a.title, &a.id).cmp(&(&b.title, &b.id)))
+        });
+        Ok(AppDetails {
+            app: app.clone(),
+            stream: app.stream.and_then(|stream| site.stream(stream)).cloned(),
+            owner_name: owner_name(&guard, app),
+            sheets,
+            may: guard.granted(Record::App(app)),
+        })
+    }
+}
+
+fn owner_name(guard: &Guard<'_>, app: &App) -> String {
+    guard.site().user(app.owner).map(|owner| owner.name.clone()).unwrap_or_default()
+}

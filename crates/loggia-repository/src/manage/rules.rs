@@ -1,0 +1,293 @@
+//! Security and licence rules.
+
+use std::sync::Arc;
+
+use loggia_model::entity::{PoolKind, RuleCategory, RuleOrigin, SystemRule};
+use loggia_model::{Caller, Moment, RuleId};
+use loggia_rules::{Action, KindSet, Problem, ResourceKind};
+use uuid::Uuid;
+
+use super::{Conflict, ManageError, Problems, Saved, Violation, refuse_stale, set};
+use crate::Repository;
+use crate::record::{Record, pool_kind};
+use crate::site::{RuleProblem, RuleProblems, Site, compile_rule};
+use crate::store::{Change, StoredRule};
+
+/// What a request says about a rule; absent members stay as they are.
+#[derive(Clone, Debug, Default)]
+pub struct RuleEdit {
+    pub category: Option<RuleCategory>,
+    pub name: Option<String>,
+    pub comment: Option<String>,
+    pub condition: Option<String>,
+    pub resource_filter: Option<String>,
+    pub actions: Option<u32>,
+    pub context: Option<u8>,
+    pub is_forbidding: Option<bool>,
+    pub is_disabled: Option<bool>,
+    pub tags: Option<Vec<String>>,
+}
+
+impl Repository {
+    /// The rules the caller may read, by name.
+    pub fn rules(&self, caller: &Caller) -> Result<Vec<SystemRule>, ManageError> {
+        let site = self.site();
+        let guard = self.enter(&site, caller)?;
+        let mut rules = guard.readable(site.rules(), |rule| Record::Rule(rule).entity());
+        rules.sort_by_cached_key(|rule| (rule.name.to_lowercase(), rule.id));
+        Ok(rules.into_iter().cloned().collect())
+    }
+
+    /// One rule.
+    pub fn rule(&self, caller: &Caller, id: RuleId) -> Result<SystemRule, ManageError> {
+        let site = self.site();
+        let guard = self.enter(&site, caller)?;
+        let rule = site.rule(id).ok_or_else(|| guard.unknown("rule", Some(id.0)))?;
+        guard.visible(Record::Rule(rule))?;
+        Ok(rule.clone())
+    }
+
+    /// What is wrong with a proposed rule, and what is worth a look; stores nothing.
+    pub fn check_rule(
+        &self,
+        caller: &Caller,
+        edit: RuleEdit,
+    ) -> Result<Vec<Violation>, ManageError> {
+        let site = self.site();
+        let guard = self.enter(&site, caller)?;
+        let mut rule = blank(RuleId(Uuid::nil()), guard.stamp());
+        apply(&mut rule, edit);
+        match check(&rule) {
+            Ok(warnings) => Ok(warnings),
+            Err(ManageError::Invalid(violations)) => Ok(violations),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a rule; it is in force at once unless it is disabled.
+    pub fn create_rule(
+        &self,
+        caller: &Caller,
+        id: Option<RuleId>,
+        edit: RuleEdit,
+    ) -> Result<Saved<SystemRule>, ManageError> {
+        let id = id.unwrap_or_else(|| RuleId(Uuid::new_v4()));
+        self.change(|site| {
+            let guard = self.enter(site, caller)?;
+            let mut rule = blank(id, guard.stamp());
+            apply(&mut rule, edit.clone());
+            guard.require_create(Record::Rule(&rule))?;
+            if site.rule(id).is_some() {
+                return Err(Conflict::Duplicate { what: format!("the id {id}") }.into());
+            }
+            let warnings = check(&rule)?;
+            let stored = StoredRule { rule: rule.clone(), seed_version: 0 };
+            Ok((vec![Change::PutRule(stored)], Saved { value: rule, warnings }))
+        })
+    }
+
+    /// Changes a rule. A shipped one becomes Custom and is never raised again by an upgrade;
+    /// an essential one is refused.
+    pub fn update_rule(
+        &self,
+        caller: &Caller,
+        id: RuleId,
+        basis: Option<Moment>,
+        edit: RuleEdit,
+    ) -> Result<Saved<SystemRule>, ManageError> {
+        self.change(|site| {
+            let guard = self.enter(site, caller)?;
+            let stored = site.stored_rule(id).ok_or_else(|| guard.unknown("rule", Some(id.0)))?;
+            let before = &stored.rule;
+            let mut rule = before.clone();
+            apply(&mut rule, edit.clone());
+            guard.require_change(Record::Rule(before), Record::Rule(&rule), Action::Update)?;
+            refuse_read_only(before)?;
+            refuse_stale(basis, &before.stamp)?;
+            let warnings = check(&rule)?;
+            if is_other_rule(before, &rule) {
+                rule.origin = RuleOrigin::Custom;
+            }
+            rule.stamp = guard.restamp(&before.stamp);
+            let stored = StoredRule { rule: rule.clone(), seed_version: stored.seed_version };
+            Ok((vec![Change::PutRule(stored)], Saved { value: rule, warnings }))
+        })
+    }
+
+    /// Deletes a rule; what it granted is gone at once.
+    pub fn delete_rule(&self, caller: &Caller, id: RuleId) -> Result<(), ManageError> {
+        self.change(|site| {
+            let guard = self.enter(site, caller)?;
+            let rule = site.rule(id).ok_or_else(|| guard.unknown("rule", Some(id.0)))?;
+            guard.require(Record::Rule(rule), Action::Delete)?;
+            refuse_read_only(rule)?;
+            Ok((vec![Change::DeleteRule(id)], ()))
+        })
+    }
+}
+
+fn blank(id: RuleId, stamp: loggia_model::entity::Stamp) -> SystemRule {
+    SystemRule {
+        id,
+        category: RuleCategory::Security,
+        origin: RuleOrigin::Custom,
+        name: String::new(),
+        comment: String::new(),
+        condition: String::new(),
+        resource_filter: String::new(),
+        actions: 0,
+        context: 0,
+        is_forbidding: false,
+        is_disabled: false,
+        seed: None,
+        tags: Vec::new(),
+        stamp,
+    }
+}
+
+fn apply(rule: &mut SystemRule, edit: RuleEdit) {
+    set(&mut rule.category, edit.category);
+    set(&mut rule.name, edit.name);
+    set(&mut rule.comment, edit.comment);
+    set(&mut rule.condition, edit.condition);
+    set(&mut rule.resource_filter, edit.resource_filter);
+    set(&mut rule.actions, edit.actions);
+    set(&mut rule.context, edit.context);
+    set(&mut rule.is_forbidding, edit.is_forbidding);
+    set(&mut rule.is_disabled, edit.is_disabled);
+    set(&mut rule.tags, edit.tags);
+}
+
+/// Whether the change goes beyond switching the rule on or off and tagging it.
+fn is_other_rule(before: &SystemRule, after: &SystemRule) -> bool {
+    let same = SystemRule {
+        is_disabled: before.is_disabled,
+        tags: before.tags.clone(),
+        stamp: before.stamp.clone(),
+        ..after.clone()
+    };
+    same != *before
+}
+
+fn refuse_read_only(rule: &SystemRule) -> Result<(), ManageError> {
+    if rule.origin == RuleOrigin::ReadOnly {
+        let why = format!("{:?} is essential: it is neither edited nor deleted", rule.name);
+        return Err(Conflict::Protected { why }.into());
+    }
+    Ok(())
+}
+
+/// Every problem of a rule at once; the warnings of one that can be used.
+fn check(rule: &SystemRule) -> Result<Vec<Violation>, ManageError> {
+    let mut problems = Problems::default();
+    let mut warnings = Vec::new();
+    problems.text("name", &rule.name, true);
+    problems.text("comment", &rule.comment, false);
+    match compile_rule(rule) {
+        Ok(compiled) => {
+            let notices = compiled.filter.problems();
+            warnings.extend(notices.iter().map(|notice| violation("resourceFilter", notice)));
+            let notices = compiled.condition.warnings();
+            warnings.extend(notices.iter().map(|notice| violation("rule", notice)));
+            let kinds = compiled.filter.kinds();
+            match rule.category {
+                RuleCategory::License => check_licence(rule, kinds, &mut problems, &mut warnings),
+                RuleCategory::Sync => problems.add(
+                    "category",
+                    "load-balancing rules need several nodes, which this release does not have",
+                ),
+                RuleCategory::Security => {}
+            }
+        }
+        Err(found) => add_all(&found, &mut problems),
+    }
+    if rule.condition.trim().is_empty() {
+        warnings.push(Violation::new(
+            "rule",
+            "an empty condition holds for everyone, including anonymous visitors",
+        ));
+    }
+    problems.finish()?;
+    Ok(warnings)
+}
+
+fn check_licence(
+    rule: &SystemRule,
+    kinds: KindSet,
+    problems: &mut Problems,
+    warnings: &mut Vec<Violation>,
+) {
+    let pools: KindSet = POOL_KINDS.iter().map(|&kind| pool_kind(kind)).collect();
+    if kinds.intersection(pools).is_empty() {
+        problems.add(
+            "resourceFilter",
+            "a licence rule names a pool, such as License.AnalyzerTimeAccessType_<id of the pool>",
+        );
+    }
+    if rule.is_forbidding {
+        problems.add("isForbidding", "a licence rule admits; it cannot forbid");
+    }
+    if rule.actions != Action::Create.bit() {
+        problems.add("actions", "a licence rule has the one action allow access, which is 1");
+    }
+    if rule.context == 2 {
+        problems.add("ruleContext", "licences are drawn in the hub; use 1, or 0 for both");
+    }
+    let named = [PoolKind::Professional, PoolKind::Analyzer, PoolKind::UserAccess];
+    let is_named = named.iter().any(|&kind| kinds.contains(pool_kind(kind)));
+    let text = rule.condition.to_lowercase();
+    if is_named && text.contains("user.isanonymous()") && !text.contains("!user.isanonymous()") {
+        warnings.push(Violation::new(
+            "rule",
+            "seats are for named people: an anonymous visitor never gets one, whatever the rule \
+             says; use a pool of analyzer capacity or login access",
+        ));
+    }
+}
+
+const POOL_KINDS: [PoolKind; 5] = [
+    PoolKind::Professional,
+    PoolKind::Analyzer,
+    PoolKind::UserAccess,
+    PoolKind::LoginAccess,
+    PoolKind::AnalyzerCapacity,
+];
+
+fn add_all(found: &RuleProblems, problems: &mut Problems) {
+    for problem in &found.filter {
+        problems.push(violation("resourceFilter", problem));
+    }
+    for problem in &found.condition {
+        problems.push(violation("rule", problem));
+    }
+    for problem in &found.other {
+        match problem {
+            RuleProblem::Actions(0) => problems.add("actions", "at least one action is needed"),
+            RuleProblem::Actions(bits) => {
+                problems.add("actions", format!("{bits} has bits that are no action"));
+            }
+            RuleProblem::Context(number) => {
+                problems.add("ruleContext", format!("{number} is none of 0, 1 and 2"));
+            }
+        }
+    }
+}
+
+fn violation(place: &'static str, problem: &Problem) -> Violation {
+    Violation {
+        place,
+        message: problem.message.clone(),
+        span: Some(problem.span.start..problem.span.end),
+        suggestion: problem.suggestion.clone(),
+    }
+}
+
+/// Rules of the site as records, for places that look for one by its pool.
+pub(crate) fn naming_pool(site: &Site, kind: ResourceKind, id: Uuid) -> Vec<Arc<str>> {
+    let name = format!("{kind}_{id}").to_lowercase();
+    site.rules()
+        .filter(|rule| rule.category == RuleCategory::License)
+        .filter(|rule| rule.resource_filter.to_lowercase().contains(&name))
+        .map(|rule| rule.name.as_str().into())
+        .collect()
+}
