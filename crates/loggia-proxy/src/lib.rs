@@ -1,1 +1,33 @@
-//! Entrances: canonical paths, virtual proxies, anonymous modes, sign-in and the pages around them.
+//! Entrances: canonical paths, virtual proxies, anonymous modes, sign-in and the pages around it.
+//!
+//! A request passes the [`framing`] scanner byte by byte, the [`edge`], the choice of an entrance
+//! and [`route`], and [`admit`]; only then does anything else see it. Each of these is a function
+//! from values to values. What drives them with sessions and the site is [`Proxy`].
+//!
+//! What is left out: sockets and listeners (`loggia-server`), what a caller may see or do
+//! (`loggia-repository`), tickets, header and token sign-in.
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a failed expectation is how a test reports"
+    )
+)]
+
+pub mod admit;
+pub mod agent;
+pub mod cookie;
+pub mod edge;
+pub mod framing;
+pub mod headers;
+pub mod host;
+pub mod page;
+pub mod path;
+pub mod query;
+pub mod route;
+pub mod target;

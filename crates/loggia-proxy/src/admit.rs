@@ -1,0 +1,159 @@
+//! The second gate: may this request go on, as whom, or must its sender sign in first? The
+//! decision tables of `spec/access.md` §2.4 and §2.5 as one function.
+
+use loggia_model::entity::AnonymousMode;
+
+use crate::route::Need;
+
+/// What the session cookie of this entrance says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// No cookie, or one that stands for no living session.
+    Nothing,
+    Visitor,
+    User,
+}
+
+/// What to do with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Go on with the session presented.
+    Use,
+    /// Go on without anybody.
+    Nobody,
+    /// Begin a session for a visitor and go on with it.
+    BeginVisitor,
+    /// End the session presented, whose kind the entrance no longer takes, and begin a visitor's.
+    ReplaceByVisitor,
+    /// Lead the browser to the login page, and back afterwards.
+    SignIn,
+    /// Answer that the caller must sign in.
+    Unauthenticated,
+    /// Open the socket only to say that the caller must sign in.
+    TellSocket,
+}
+
+/// A request as the tables see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    pub need: Need,
+    /// GET or HEAD: only these can be led elsewhere and come back.
+    pub is_get: bool,
+    /// The query has `forceAuthentication=yes`.
+    pub forces_sign_in: bool,
+}
+
+/// Decides.
+#[must_use]
+pub fn admit(mode: AnonymousMode, presented: Presented, ask: Ask) -> Admission {
+    match (mode, presented) {
+        (AnonymousMode::Never | AnonymousMode::Allowed, Presented::User) => Admission::Use,
+        (AnonymousMode::Always, Presented::Visitor) => Admission::Use,
+        (AnonymousMode::Allowed, Presented::Visitor) => {
+            if ask.forces_sign_in && ask.need != Need::Nobody {
+                sign_in(ask)
+            } else {
+                Admission::Use
+            }
+        }
+        (AnonymousMode::Always, Presented::User) => {
+            if ask.need == Need::Nobody {
+                Admission::Nobody
+            } else {
+                Admission::ReplaceByVisitor
+            }
+        }
+        // A visitor's session of a time when visitors were admitted counts for nothing.
+        (AnonymousMode::Never, Presented::Nothing | Presented::Visitor) => {
+            if ask.need == Need::Nobody { Admission::Nobody } else { sign_in(ask) }
+        }
+        (_, Presented::Nothing) if ask.need == Need::Nobody => Admission::Nobody,
+        (AnonymousMode::Allowed, Presented::Nothing) if ask.forces_sign_in => sign_in(ask),
+        (AnonymousMode::Allowed | AnonymousMode::Always, Presented::Nothing) => {
+            Admission::BeginVisitor
+        }
+    }
+}
+
+fn sign_in(ask: Ask) -> Admission {
+    match ask.need {
+        Need::Socket => Admission::TellSocket,
+        Need::Page if ask.is_get => Admission::SignIn,
+        _ => Admission::Unauthenticated,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn the_three_modes_against_everything_that_can_be_presented() {
+        let mut table = String::new();
+        for (label, need, is_get, forces_sign_in) in [
+            ("GET page", Need::Page, true, false),
+            ("GET page, forceAuthentication", Need::Page, true, true),
+            ("POST page", Need::Page, false, false),
+            ("GET rest", Need::Caller, true, false),
+            ("POST rest", Need::Caller, false, false),
+            ("socket", Need::Socket, true, false),
+            ("GET rest, forceAuthentication", Need::Caller, true, true),
+            ("asset", Need::Nobody, true, false),
+        ] {
+            writeln!(table, "{label}").unwrap();
+            for mode in [AnonymousMode::Never, AnonymousMode::Allowed, AnonymousMode::Always] {
+                let outcome = |presented| {
+                    format!("{:?}", admit(mode, presented, Ask { need, is_get, forces_sign_in }))
+                };
+                writeln!(
+                    table,
+                    "  {:8} none {:16} visitor {:16} user {}",
+                    format!("{mode:?}"),
+                    outcome(Presented::Nothing),
+                    outcome(Presented::Visitor),
+                    outcome(Presented::User)
+                )
+                .unwrap();
+            }
+        }
+        expect![[r#"
+            GET page
+              Never    none SignIn           visitor SignIn           user Use
+              Allowed  none BeginVisitor     visitor Use              user Use
+              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+            GET page, forceAuthentication
+              Never    none SignIn           visitor SignIn           user Use
+              Allowed  none SignIn           visitor SignIn           user Use
+              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+            POST page
+              Never    none Unauthenticated  visitor Unauthenticated  user Use
+              Allowed  none BeginVisitor     visitor Use              user Use
+              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+            GET rest
+              Never    none Unauthenticated  visitor Unauthenticated  user Use
+              Allowed  none BeginVisitor     visitor Use              user Use
+              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+            POST rest
+              Never    none Unauthenticated  visitor Unauthenticated  user Use
+              Allowed  none BeginVisitor     visitor Use              user Use
+              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+            socket
+              Never    none TellSocket       visitor TellSocket       user Use
+              Allowed  none BeginVisitor     visitor Use              user Use
+              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+            GET rest, forceAuthentication
+              Never    none Unauthenticated  visitor Unauthenticated  user Use
+              Allowed  none Unauthenticated  visitor Unauthenticated  user Use
+              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+            asset
+              Never    none Nobody           visitor Nobody           user Use
+              Allowed  none Nobody           visitor Use              user Use
+              Always   none Nobody           visitor Use              user Nobody
+        "#]]
+        .assert_eq(&table);
+    }
+}

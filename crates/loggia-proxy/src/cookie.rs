@@ -1,0 +1,96 @@
+//! Cookies: read leniently, since clients replay whole `Set-Cookie` lines, and written strictly.
+
+use http::HeaderMap;
+use http::header::{self, HeaderValue};
+use loggia_model::entity::{SameSite, VirtualProxy};
+
+/// How many cookies of one name are tried. More than one comes from a sibling host or path that
+/// set its own; the right one must not be shadowed by it.
+const MOST_OF_A_NAME: usize = 4;
+
+/// The values of the cookies of that name, in the order sent.
+pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(move |(found, _)| *found == name)
+        .map(|(_, value)| value.trim_matches('"'))
+        .take(MOST_OF_A_NAME)
+}
+
+/// The line that gives a browser its session at this entrance, until the browser closes.
+#[must_use]
+pub fn session(entrance: &VirtualProxy, secret: &str, is_secure: bool) -> Option<HeaderValue> {
+    let same_site = if is_secure { entrance.same_site_https } else { entrance.same_site_http };
+    let name = &entrance.session_cookie;
+    line(name, secret, entrance, is_secure, same_site, None)
+}
+
+/// The line that takes the session cookie away.
+#[must_use]
+pub fn no_session(entrance: &VirtualProxy, is_secure: bool) -> Option<HeaderValue> {
+    let same_site = if is_secure { entrance.same_site_https } else { entrance.same_site_http };
+    line(&entrance.session_cookie, "", entrance, is_secure, same_site, Some(0))
+}
+
+/// The name of the cookie that binds a login form to the browser that asked for it.
+#[must_use]
+pub fn form_name(entrance: &VirtualProxy) -> String {
+    format!("{}-Form", entrance.session_cookie)
+}
+
+/// The line that binds a login form to a browser which has no session yet.
+#[must_use]
+pub fn form(entrance: &VirtualProxy, secret: &str, is_secure: bool) -> Option<HeaderValue> {
+    line(&form_name(entrance), secret, entrance, is_secure, SameSite::Strict, Some(3_600))
+}
+
+fn line(
+    name: &str,
+    value: &str,
+    entrance: &VirtualProxy,
+    is_secure: bool,
+    same_site: SameSite,
+    max_age: Option<u32>,
+) -> Option<HeaderValue> {
+    // Narrower than the host: an entrance's cookie is never sent to another entrance, except the
+    // default one's, which has another name.
+    let path = if entrance.prefix.is_default() { "/".to_owned() } else { entrance.prefix.base() };
+    let mut text = format!("{name}={value}; Path={path}; HttpOnly");
+    if is_secure {
+        text.push_str("; Secure");
+    }
+    match same_site {
+        SameSite::Unset => {}
+        // Browsers drop a cookie that says None without Secure; Lax keeps people in.
+        SameSite::None if !is_secure => text.push_str("; SameSite=Lax"),
+        SameSite::None => text.push_str("; SameSite=None; Partitioned"),
+        SameSite::Lax => text.push_str("; SameSite=Lax"),
+        SameSite::Strict => text.push_str("; SameSite=Strict"),
+    }
+    if let Some(seconds) = max_age {
+        text.push_str(&format!("; Max-Age={seconds}"));
+    }
+    HeaderValue::from_str(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_set_cookie_lines_are_understood_as_cookies() {
+        let mut headers = HeaderMap::new();
+        headers.append(
+            header::COOKIE,
+            "a=1; X-Qlik-Session=abc; Path=/; HttpOnly; X-Qlik-Session=\"def\"".parse().unwrap(),
+        );
+        headers.append(header::COOKIE, "X-Qlik-Session=ghi; x-qlik-session=no".parse().unwrap());
+        let found: Vec<&str> = values(&headers, "X-Qlik-Session").collect();
+        assert_eq!(found, ["abc", "def", "ghi"]);
+        assert_eq!(values(&headers, "X-Qlik-Session-public").next(), None);
+    }
+}

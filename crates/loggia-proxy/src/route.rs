@@ -1,0 +1,252 @@
+//! Which entrance and which part of the product is a path for? Decided from the canonical path
+//! alone, never from the query or the end of a name.
+
+use loggia_model::Prefix;
+
+use crate::path;
+
+/// A request's destination below its entrance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The entrance's own address: leads to the hub.
+    Root,
+    Hub {
+        stream: Option<String>,
+    },
+    App {
+        app: String,
+        sheet: Option<String>,
+    },
+    /// An engine socket.
+    Socket(SocketName),
+    /// An engine socket's address without an upgrade: leads to the app's page.
+    SocketPage(SocketName),
+    Login,
+    Logout,
+    LoggedOut,
+    /// `qps/user`: who am I.
+    Personal,
+    CsrfToken,
+    HubApi,
+    AppApi {
+        app: String,
+    },
+    /// The repository interface; the path without the entrance.
+    Qrs(String),
+    /// A built file, the same for everybody.
+    Asset(String),
+    /// Pictures of apps.
+    Content(Vec<String>),
+    /// Under an entrance that is, but nothing there.
+    Nothing,
+}
+
+/// What the address of an engine socket says (`spec/qix.md` §1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SocketName {
+    /// The name after `/app/`, decoded: an app id, or a word for a session without an app.
+    pub app: Option<String>,
+    pub identity: Option<String>,
+    pub ttl_seconds: Option<u64>,
+}
+
+/// Where the first segment leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    Entrance {
+        prefix: Prefix,
+        route: Route,
+    },
+    /// The first segment looks like an entrance's name, and there is none of that name.
+    UnknownEntrance,
+    /// Nothing that we know.
+    Nothing,
+}
+
+/// Whether a request must know its caller before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The same for everybody, or about the caller's absence: makes no session.
+    Nobody,
+    /// A page in a browser: those who must sign in are led there.
+    Page,
+    /// A machine's request: those who must sign in are told so.
+    Caller,
+    /// An engine socket.
+    Socket,
+}
+
+/// Finds entrance and route of a canonical path. `is_entrance` says whether there is an entrance
+/// of that prefix; `is_socket` whether an upgrade is asked for.
+pub fn choose(
+    segments: &[String],
+    is_socket: bool,
+    is_entrance: impl Fn(&Prefix) -> bool,
+) -> Chosen {
+    let Some((first, rest)) = segments.split_first() else {
+        let route = route(segments, is_socket);
+        return Chosen::Entrance { prefix: Prefix::default_entrance(), route };
+    };
+    if is_own_word(first) {
+        let route = route(segments, is_socket);
+        return Chosen::Entrance { prefix: Prefix::default_entrance(), route };
+    }
+    if let Ok(prefix) = first.parse::<Prefix>()
+        && is_entrance(&prefix)
+    {
+        return Chosen::Entrance { prefix, route: route(rest, is_socket) };
+    }
+    let looks_like_entrance = rest.first().is_some_and(|second| is_own_word(second)) || is_socket;
+    if looks_like_entrance { Chosen::UnknownEntrance } else { Chosen::Nothing }
+}
+
+impl Route {
+    /// What the route needs to know of its caller.
+    #[must_use]
+    pub fn need(&self) -> Need {
+        match self {
+            Route::Root
+            | Route::Login
+            | Route::Logout
+            | Route::LoggedOut
+            | Route::Personal
+            | Route::Asset(_)
+            | Route::SocketPage(_)
+            | Route::Nothing => Need::Nobody,
+            Route::Hub { .. } | Route::App { .. } => Need::Page,
+            Route::Socket(_) => Need::Socket,
+            Route::CsrfToken
+            | Route::HubApi
+            | Route::AppApi { .. }
+            | Route::Qrs(_)
+            | Route::Content(_) => Need::Caller,
+        }
+    }
+}
+
+/// The first segments that are ours under every entrance. REST clients write them in any case.
+fn is_own_word(segment: &str) -> bool {
+    Prefix::RESERVED.iter().any(|word| word.eq_ignore_ascii_case(segment))
+}
+
+fn route(segments: &[String], is_socket: bool) -> Route {
+    let Some((first, rest)) = segments.split_first() else {
+        return if is_socket { Route::Socket(SocketName::default()) } else { Route::Root };
+    };
+    let first = first.to_ascii_lowercase();
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match (first.as_str(), rest.as_slice()) {
+        ("app", rest) if is_socket => socket(rest).map_or(Route::Nothing, Route::Socket),
+        ("app", rest) => socket(rest).map_or(Route::Nothing, Route::SocketPage),
+        _ if is_socket => Route::Nothing,
+        ("hub", []) => Route::Hub { stream: None },
+        ("hub", ["stream", stream]) => Route::Hub { stream: Some((*stream).to_owned()) },
+        ("sense", ["app", app]) => Route::App { app: (*app).to_owned(), sheet: None },
+        (
+            "sense",
+            ["app", app, "sheet", sheet] | ["app", app, "sheet", sheet, "state", "analysis"],
+        ) => Route::App { app: (*app).to_owned(), sheet: Some((*sheet).to_owned()) },
+        ("login", []) => Route::Login,
+        ("logout", []) => Route::Logout,
+        ("loggedout", []) => Route::LoggedOut,
+        ("qps", [word]) if word.eq_ignore_ascii_case("user") => Route::Personal,
+        ("qps", [word]) if word.eq_ignore_ascii_case("csrftoken") => Route::CsrfToken,
+        ("api", ["v1", "hub"]) => Route::HubApi,
+        ("api", ["v1", "apps", app]) => Route::AppApi { app: (*app).to_owned() },
+        ("qrs", rest) => {
+            let mut segments = vec!["qrs".to_owned()];
+            segments.extend(rest.iter().map(|&segment| segment.to_owned()));
+            Route::Qrs(path::write(&segments))
+        }
+        ("assets", [name]) => Route::Asset((*name).to_owned()),
+        ("content", [_, ..]) => {
+            Route::Content(rest.iter().map(|&segment| segment.to_owned()).collect())
+        }
+        _ => Route::Nothing,
+    }
+}
+
+/// Reads `[name][/identity/x][/ttl/seconds]`.
+fn socket(segments: &[&str]) -> Option<SocketName> {
+    let mut name = SocketName::default();
+    let mut rest = segments;
+    if let [app, after @ ..] = rest
+        && !matches!(*app, "identity" | "ttl")
+    {
+        name.app = Some((*app).to_owned());
+        rest = after;
+    }
+    if let ["identity", identity, after @ ..] = rest {
+        name.identity = Some((*identity).to_owned());
+        rest = after;
+    }
+    if let ["ttl", seconds, after @ ..] = rest {
+        name.ttl_seconds = Some(seconds.parse().ok()?);
+        rest = after;
+    }
+    rest.is_empty().then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::CanonicalPath;
+
+    fn chosen(path: &str, is_socket: bool) -> String {
+        let path = CanonicalPath::parse(path).unwrap();
+        let is_entrance = |prefix: &Prefix| matches!(prefix.as_str(), "" | "public");
+        match choose(path.segments(), is_socket, is_entrance) {
+            Chosen::Entrance { prefix, route } => format!("{}: {route:?}", prefix.base()),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_segment_chooses_the_entrance() {
+        for (path, expected) in [
+            ("/", ": Root"),
+            ("/hub", ": Hub { stream: None }"),
+            ("/public", "/public: Root"),
+            ("/public/hub", "/public: Hub { stream: None }"),
+            ("/public/hub/stream/x", "/public: Hub { stream: Some(\"x\") }"),
+            ("/public/public/hub", "/public: Nothing"),
+            ("/Public/hub", "UnknownEntrance"),
+            ("/nowhere/hub", "UnknownEntrance"),
+            ("/nowhere/qrs/about", "UnknownEntrance"),
+            ("/nowhere", "Nothing"),
+            ("/favicon.ico", "Nothing"),
+            ("/hub/x.ttf", ": Nothing"),
+            ("/QRS/About", ": Qrs(\"/qrs/About\")"),
+            ("/public//qrs//app/full/", "/public: Qrs(\"/qrs/app/full\")"),
+            ("/assets/a.js", ": Asset(\"a.js\")"),
+            ("/public/qps/user", "/public: Personal"),
+            ("/sense/app/1/sheet/2/state/analysis", ": App { app: \"1\", sheet: Some(\"2\") }"),
+            ("/sense/app/1/sheet/2/state/edit", ": Nothing"),
+            ("/api/v1/apps/1", ": AppApi { app: \"1\" }"),
+        ] {
+            assert_eq!(chosen(path, false), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn sockets_say_app_identity_and_how_long_to_wait() {
+        let socket = |app: Option<&str>, identity: Option<&str>, ttl_seconds| {
+            let owned = |text: Option<&str>| text.map(str::to_owned);
+            let name = SocketName { app: owned(app), identity: owned(identity), ttl_seconds };
+            format!(": {:?}", Route::Socket(name))
+        };
+        assert_eq!(chosen("/app/1", true), socket(Some("1"), None, None));
+        assert_eq!(chosen("/app/", true), socket(None, None, None));
+        assert_eq!(chosen("/", true), socket(None, None, None));
+        assert_eq!(
+            chosen("/app/%3Ftransient%3D/identity/a%2Bb/ttl/60", true),
+            socket(Some("?transient="), Some("a+b"), Some(60))
+        );
+        assert_eq!(chosen("/app/1/ttl/5", true), socket(Some("1"), None, Some(5)));
+        assert_eq!(chosen("/app/1/ttl/soon", true), ": Nothing");
+        assert_eq!(chosen("/app/1/x", true), ": Nothing");
+        assert_eq!(chosen("/hub", true), ": Nothing");
+        assert_eq!(chosen("/nowhere/app/1", true), "UnknownEntrance");
+        assert!(chosen("/app/1", false).contains("SocketPage"));
+    }
+}
