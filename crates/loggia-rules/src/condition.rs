@@ -1,27 +1,36 @@
 //! A rule's condition, from text to something that can be evaluated.
 
+use std::fmt;
 use std::sync::Arc;
 
-use crate::ResourceFilter;
-use crate::problem::Problem;
+use crate::check;
+use crate::problem::{Problem, Span};
+use crate::program::{Clause, Node};
+use crate::syntax::{self, Expr};
+use crate::{KindSet, ResourceFilter};
 
 /// A condition at a stage: [`Parsed`] from text, then [`Checked`] against what rules may read.
 /// Only a checked one can be evaluated.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Condition<Stage> {
     text: Arc<str>,
-    notices: Vec<Problem>,
-    #[allow(dead_code, reason = "the evaluator comes next")]
+    warnings: Vec<Problem>,
     stage: Stage,
 }
 
 /// The text follows the grammar.
 #[derive(Clone, Debug)]
-pub struct Parsed {}
+pub struct Parsed {
+    /// None for the empty condition, which always holds.
+    tree: Option<Expr>,
+}
 
 /// Every path, function and comparison in it can mean something.
 #[derive(Clone, Debug)]
-pub struct Checked {}
+pub struct Checked {
+    clause: Clause,
+    asks_rules: bool,
+}
 
 /// The family of rules that a condition belongs to: it decides what it may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +46,13 @@ pub enum Category {
 /// no condition, with warnings only there is.
 #[must_use]
 pub fn parse_condition(text: &str) -> (Option<Condition<Parsed>>, Vec<Problem>) {
-    (Some(Condition { text: text.into(), notices: Vec::new(), stage: Parsed {} }), Vec::new())
+    let (tree, problems) = syntax::parse(text);
+    if problems.iter().any(Problem::is_error) {
+        return (None, problems);
+    }
+    let condition =
+        Condition { text: text.into(), warnings: problems.clone(), stage: Parsed { tree } };
+    (Some(condition), problems)
 }
 
 impl<Stage> Condition<Stage> {
@@ -50,31 +65,62 @@ impl<Stage> Condition<Stage> {
     /// Warnings about the text: usable, but worth a look.
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {
-        &self.notices
+        &self.warnings
     }
 }
 
 impl Condition<Parsed> {
+    /// Whether the text says nothing, so that the condition always holds.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stage.tree.is_none()
+    }
+
     /// Checks the condition for rules of `category` on any resource.
     pub fn check(self, category: Category) -> Result<Condition<Checked>, Vec<Problem>> {
-        self.check_for(category, &ResourceFilter::everything())
+        self.check_kinds(category, KindSet::ALL)
     }
 
     /// Checks the condition for a rule with this filter: a property must exist on at least one of
     /// the types that the filter names.
     pub fn check_for(
         self,
-        _category: Category,
-        _filter: &ResourceFilter,
+        category: Category,
+        filter: &ResourceFilter,
     ) -> Result<Condition<Checked>, Vec<Problem>> {
-        Ok(Condition { text: self.text, notices: self.notices, stage: Checked {} })
+        self.check_kinds(category, filter.kinds())
+    }
+
+    fn check_kinds(
+        self,
+        category: Category,
+        kinds: KindSet,
+    ) -> Result<Condition<Checked>, Vec<Problem>> {
+        // A filter of unknown types only was warned about; its rule applies to nothing.
+        let kinds = if kinds.is_empty() { KindSet::ALL } else { kinds };
+        let (clause, problems) = match &self.stage.tree {
+            Some(tree) => check::check(&self.text, tree, category, kinds),
+            None => {
+                let span = Span::new(0, self.text.len());
+                (Clause { span, node: Node::Constant(true) }, Vec::new())
+            }
+        };
+        let mut warnings = self.warnings;
+        warnings.extend(problems);
+        warnings.sort_by_key(|problem| problem.span);
+        if warnings.iter().any(Problem::is_error) {
+            return Err(warnings);
+        }
+        let asks_rules = clause.asks_rules();
+        Ok(Condition { text: self.text, warnings, stage: Checked { clause, asks_rules } })
     }
 }
 
 impl Condition<Checked> {
     /// Parses and checks in one step, for any resource.
     pub fn compile(text: &str, category: Category) -> Result<Condition<Checked>, Vec<Problem>> {
-        Condition::compile_for(text, category, &ResourceFilter::everything())
+        let (condition, problems) = parse_condition(text);
+        condition.ok_or(problems)?.check(category)
     }
 
     /// Parses and checks in one step, for a rule with this filter.
@@ -85,5 +131,31 @@ impl Condition<Checked> {
     ) -> Result<Condition<Checked>, Vec<Problem>> {
         let (condition, problems) = parse_condition(text);
         condition.ok_or(problems)?.check_for(category, filter)
+    }
+
+    pub(crate) fn clause(&self) -> &Clause {
+        &self.stage.clause
+    }
+
+    /// Whether evaluating it asks the rules again, through `HasPrivilege`.
+    #[must_use]
+    pub fn asks_rules(&self) -> bool {
+        self.stage.asks_rules
+    }
+}
+
+/// The condition in one line, with every parenthesis that its precedence implies.
+impl fmt::Display for Condition<Parsed> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.stage.tree {
+            Some(tree) => tree.fmt(f),
+            None => f.write_str("true"),
+        }
+    }
+}
+
+impl<Stage> fmt::Debug for Condition<Stage> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Condition({:?})", self.text)
     }
 }

@@ -31,6 +31,8 @@ pub enum Fact {
 pub enum Subject<'a> {
     Requester,
     Resource(&'a Entity),
+    /// The node that a load-balancing rule is asked about.
+    Node,
 }
 
 /// What the evaluator reads; implemented over a site snapshot and a caller.

@@ -43,9 +43,17 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod action;
+mod check;
 mod condition;
 mod decide;
+mod evaluate;
+mod explain;
+mod program;
+mod property;
+mod syntax;
+mod text;
+
+mod action;
 mod facts;
 mod filter;
 mod kind;

@@ -1,0 +1,176 @@
+//! Why a rule did not hold: the clause that stood in the way, and what it saw.
+
+use crate::decide::{Refusal, Rule};
+use crate::evaluate::Evaluator;
+use crate::problem::Span;
+use crate::program::{Clause, Node, Path, Term, Test};
+use crate::{Action, Entity, Fact};
+
+/// A constant cannot turn out otherwise, so it is farther than anything else.
+const NEVER: usize = 1_000_000;
+/// Most values of one path that a reason shows, and most characters of one value.
+const MOST_VALUES: usize = 10;
+const LONGEST_VALUE: usize = 80;
+
+/// Explains a rule that did not hold for `action` on `entity`.
+pub(crate) fn refusal(
+    evaluator: &mut Evaluator<'_>,
+    rule: &Rule,
+    entity: &Entity,
+    action: Action,
+) -> Refusal {
+    evaluator.begin(entity, action);
+    let reason = reason(evaluator, rule.condition.clause(), Some(entity), true);
+    evaluator.end();
+    let reason = reason.unwrap_or_default();
+    Refusal {
+        rule: rule.id,
+        rule_name: rule.name.clone(),
+        clause: reason.span.of(rule.condition.text()).to_owned(),
+        span: reason.span,
+        seen: reason.seen,
+        distance: reason.distance,
+    }
+}
+
+#[derive(Default)]
+struct Reason {
+    span: Span,
+    seen: Vec<String>,
+    /// How many tests would have to turn out otherwise.
+    distance: usize,
+}
+
+/// Why the clause is not `wanted`; none if it is.
+fn reason(
+    evaluator: &mut Evaluator<'_>,
+    clause: &Clause,
+    scope: Option<&Entity>,
+    wanted: bool,
+) -> Option<Reason> {
+    match &clause.node {
+        Node::Constant(value) if *value == wanted => None,
+        Node::Constant(_) => Some(Reason { span: clause.span, seen: Vec::new(), distance: NEVER }),
+        Node::Not(inner) => {
+            let inner = reason(evaluator, inner, scope, !wanted)?;
+            Some(Reason { span: clause.span, ..inner })
+        }
+        // Every part must be mended: the first one is named, all are counted.
+        Node::All(parts) if wanted => every(evaluator, parts, scope, wanted),
+        Node::Any(parts) if !wanted => every(evaluator, parts, scope, wanted),
+        // One part is enough: the nearest.
+        Node::All(parts) | Node::Any(parts) => nearest(evaluator, parts, scope, wanted),
+        Node::Test(test) => {
+            if evaluator.holds(clause, scope) == wanted {
+                return None;
+            }
+            let seen = seen(evaluator, test, scope);
+            Some(Reason { span: clause.span, seen, distance: 1 })
+        }
+    }
+}
+
+fn every(
+    evaluator: &mut Evaluator<'_>,
+    parts: &[Clause],
+    scope: Option<&Entity>,
+    wanted: bool,
+) -> Option<Reason> {
+    let mut first: Option<Reason> = None;
+    for part in parts {
+        let Some(reason) = reason(evaluator, part, scope, wanted) else {
+            continue;
+        };
+        match &mut first {
+            Some(first) => first.distance = NEVER.min(first.distance + reason.distance),
+            None => first = Some(reason),
+        }
+    }
+    first
+}
+
+fn nearest(
+    evaluator: &mut Evaluator<'_>,
+    parts: &[Clause],
+    scope: Option<&Entity>,
+    wanted: bool,
+) -> Option<Reason> {
+    let mut nearest: Option<Reason> = None;
+    for part in parts {
+        let reason = reason(evaluator, part, scope, wanted)?;
+        if nearest.as_ref().is_none_or(|nearest| reason.distance < nearest.distance) {
+            nearest = Some(reason);
+        }
+    }
+    nearest
+}
+
+/// What a test saw, in words for an administrator.
+fn seen(evaluator: &mut Evaluator<'_>, test: &Test, scope: Option<&Entity>) -> Vec<String> {
+    match test {
+        Test::Compare { left, right, .. } => left
+            .iter()
+            .chain(right)
+            .filter_map(|term| match term {
+                Term::Path(path) => Some(seen_at(evaluator, path, scope)),
+                _ => None,
+            })
+            .collect(),
+        Test::Empty { path } => vec![seen_at(evaluator, path, scope)],
+        Test::IsOwned { path } => {
+            let is_owned = evaluator.test(test, scope);
+            let word = if is_owned { "has an owner" } else { "has no owner" };
+            vec![format!("{} {word}", path.text)]
+        }
+        Test::IsAnonymous if evaluator.facts.requester_is_anonymous() => {
+            vec!["the requester is anonymous".to_owned()]
+        }
+        Test::IsAnonymous => vec!["the requester has signed in".to_owned()],
+        Test::HasPrivilege { path, action } => {
+            let right = evaluator.with_values(path, scope, |evaluator, things| {
+                let granted: Vec<(String, bool)> = things
+                    .iter()
+                    .take(MOST_VALUES)
+                    .filter_map(|thing| match thing {
+                        Fact::Entity(entity) => Some(entity),
+                        Fact::Text(_) => None,
+                    })
+                    .map(|entity| (entity.to_string(), evaluator.has_privilege(entity, *action)))
+                    .collect();
+                granted
+            });
+            if right.is_empty() {
+                return vec![format!("{}: nothing", path.text)];
+            }
+            let line = |(thing, is_granted): (String, bool)| {
+                let word = if is_granted { "granted" } else { "not granted" };
+                format!("{} {thing}: {action} {word}", path.text)
+            };
+            right.into_iter().map(line).collect()
+        }
+    }
+}
+
+fn seen_at(evaluator: &mut Evaluator<'_>, path: &Path, scope: Option<&Entity>) -> String {
+    evaluator.with_values(path, scope, |_, values| {
+        if values.is_empty() {
+            return format!("{}: no value", path.text);
+        }
+        let mut shown: Vec<String> = values.iter().take(MOST_VALUES).map(show).collect();
+        if values.len() > MOST_VALUES {
+            shown.push(format!("and {} more", values.len() - MOST_VALUES));
+        }
+        format!("{}: {}", path.text, shown.join(", "))
+    })
+}
+
+fn show(value: &Fact) -> String {
+    match value {
+        Fact::Entity(entity) => entity.to_string(),
+        Fact::Text(text) if text.chars().count() > LONGEST_VALUE => {
+            let beginning: String = text.chars().take(LONGEST_VALUE).collect();
+            format!("\"{beginning}…\"")
+        }
+        Fact::Text(text) => format!("\"{text}\""),
+    }
+}

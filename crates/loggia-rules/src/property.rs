@@ -1,0 +1,315 @@
+//! What rules may read of each type of thing (`spec/access.md` §4 and §5.7). Anything else is a
+//! problem when a rule is saved, never a silent *no* later.
+
+use crate::problem::closest;
+use crate::{KindSet, ResourceKind};
+
+/// What reading a property gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Property {
+    pub(crate) name: &'static str,
+    pub(crate) value: ValueType,
+    /// Whether there can be more than one value.
+    pub(crate) is_many: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ValueType {
+    Text,
+    /// `true` or `false`.
+    Truth,
+    Number,
+    /// A GUID.
+    Id,
+    /// The name of a resource type.
+    Kind,
+    Entity(KindSet),
+    /// The environment of a person: a place for attributes, not a value.
+    Environment,
+}
+
+/// A property found on some of the kinds that a path may stand at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Known(Property),
+    /// A directory attribute; with the known property it may be a misspelling of.
+    Attribute {
+        looks_like: Option<&'static str>,
+    },
+    /// Custom property `@…`.
+    Custom,
+    Missing {
+        looks_like: Option<&'static str>,
+    },
+    /// `@…` on kinds that have no custom properties.
+    NoCustom,
+}
+
+/// Looks a property up on the kinds that a path may stand at; `name` in lower case.
+pub(crate) fn find(kinds: KindSet, name: &str) -> Found {
+    if name.starts_with('@') {
+        let has_custom = kinds.iter().any(has_custom_properties);
+        return if has_custom { Found::Custom } else { Found::NoCustom };
+    }
+    if let Some(property) = kinds.iter().filter_map(|kind| lookup(kind, name)).reduce(merge) {
+        return Found::Known(property);
+    }
+    let known = kinds.iter().flat_map(|kind| properties(kind).map(|property| property.name));
+    if PEOPLE.union(kinds) == PEOPLE && kinds.contains(ResourceKind::User) {
+        // Attribute names are the directory's own, so only a near miss is worth a word.
+        let looks_like = closest(name, known).filter(|known| is_near_miss(name, known));
+        return Found::Attribute { looks_like };
+    }
+    Found::Missing { looks_like: closest(name, known) }
+}
+
+/// What `User*` covers. A rule about these and nothing else may read any directory attribute; one
+/// about everything must not, or no misspelling would ever be found.
+const PEOPLE: KindSet = KindSet::only(ResourceKind::User)
+    .union(KindSet::only(ResourceKind::UserDirectory))
+    .union(KindSet::only(ResourceKind::UserSyncTask));
+
+/// Environment attributes that every session has.
+pub(crate) const ENVIRONMENT: [&str; 9] = [
+    "os",
+    "device",
+    "browser",
+    "ip",
+    "secureRequest",
+    "context",
+    "requesttype",
+    "licenseContext",
+    "virtualProxy",
+];
+
+/// The environment attribute that `name`, in lower case, is a near miss of.
+pub(crate) fn near_environment(name: &str) -> Option<&'static str> {
+    closest(name, ENVIRONMENT).filter(|known| is_near_miss(name, known))
+}
+
+/// The kinds at the end of a path of relations that begins at `kind`; empty if it leads nowhere.
+pub(crate) fn follow<'a>(kind: ResourceKind, steps: impl Iterator<Item = &'a str>) -> KindSet {
+    let mut kinds = KindSet::only(kind);
+    for step in steps {
+        kinds = match find(kinds, step) {
+            Found::Known(Property { value: ValueType::Entity(targets), .. }) => targets,
+            _ => KindSet::NONE,
+        };
+    }
+    kinds
+}
+
+fn is_near_miss(name: &str, known: &str) -> bool {
+    !known.eq_ignore_ascii_case(name)
+        && name.chars().count() > 3
+        && crate::problem::distance(name, &known.to_lowercase()) == 1
+}
+
+fn merge(one: Property, other: Property) -> Property {
+    let value = match (one.value, other.value) {
+        (ValueType::Entity(one), ValueType::Entity(other)) => ValueType::Entity(one.union(other)),
+        (one, other) if one == other => one,
+        // Kinds disagree, so nothing can be said at check time.
+        _ => ValueType::Text,
+    };
+    Property { name: one.name, value, is_many: one.is_many || other.is_many }
+}
+
+fn lookup(kind: ResourceKind, name: &str) -> Option<Property> {
+    properties(kind).find(|property| property.name.eq_ignore_ascii_case(name))
+}
+
+fn properties(kind: ResourceKind) -> impl Iterator<Item = Property> {
+    let owner = is_ownable(kind).then_some(entity("owner", ResourceKind::User));
+    COMMON.iter().chain(own(kind)).copied().chain(owner)
+}
+
+const fn one(name: &'static str, value: ValueType) -> Property {
+    Property { name, value, is_many: false }
+}
+
+const fn text(name: &'static str) -> Property {
+    one(name, ValueType::Text)
+}
+
+const fn truth(name: &'static str) -> Property {
+    one(name, ValueType::Truth)
+}
+
+const fn number(name: &'static str) -> Property {
+    one(name, ValueType::Number)
+}
+
+const fn entity(name: &'static str, kind: ResourceKind) -> Property {
+    one(name, ValueType::Entity(KindSet::only(kind)))
+}
+
+const fn many(property: Property) -> Property {
+    Property { is_many: true, ..property }
+}
+
+const COMMON: &[Property] = &[
+    one("id", ValueType::Id),
+    text("name"),
+    text("createdDate"),
+    text("modifiedDate"),
+    text("modifiedByUserName"),
+    one("resourcetype", ValueType::Kind),
+    many(text("tags")),
+];
+
+const APP: &[Property] = &[
+    text("description"),
+    entity("stream", ResourceKind::Stream),
+    truth("published"),
+    text("publishTime"),
+    text("lastReloadTime"),
+    number("fileSize"),
+    text("savedInProductVersion"),
+    text("migrationHash"),
+    text("availabilityStatus"),
+    text("sourceAppId"),
+    text("targetAppId"),
+    text("thumbnail"),
+    text("dynamicColor"),
+];
+
+const APP_OBJECT: &[Property] = &[
+    entity("app", ResourceKind::App),
+    text("engineObjectId"),
+    text("engineObjectType"),
+    text("objectType"),
+    text("description"),
+    number("size"),
+    text("contentHash"),
+    text("attributes"),
+    text("publishTime"),
+    text("sourceObject"),
+    text("draftObject"),
+    truth("published"),
+    truth("approved"),
+];
+
+const OF_APP: &[Property] = &[entity("app", ResourceKind::App)];
+
+const TYPED: &[Property] = &[text("type")];
+
+const STATIC_CONTENT: &[Property] = &[
+    many(entity("ContentLibrarys", ResourceKind::ContentLibrary)),
+    many(entity("SharedContents", ResourceKind::SharedContent)),
+    many(entity("app", ResourceKind::App)),
+];
+
+const TASK: &[Property] = &[
+    entity("app", ResourceKind::App),
+    truth("isEnabled"),
+    truth("enabled"),
+    truth("isManuallyTriggered"),
+    truth("isPartialReload"),
+];
+
+const ENABLED: &[Property] = &[truth("isEnabled"), truth("enabled")];
+
+const EVENT: &[Property] = &[truth("enabled"), entity("reloadTask", ResourceKind::ReloadTask)];
+
+const USER: &[Property] = &[
+    text("userId"),
+    text("userDirectory"),
+    text("userDirectoryConnectorName"),
+    many(text("roles")),
+    many(text("group")),
+    many(text("email")),
+    truth("inactive"),
+    truth("removedExternally"),
+    truth("blacklisted"),
+    truth("deleteProhibited"),
+    one("environment", ValueType::Environment),
+];
+
+const USER_DIRECTORY: &[Property] = &[text("userDirectoryName"), text("type")];
+
+const SYSTEM_RULE: &[Property] = &[
+    text("category"),
+    text("subcategory"),
+    text("type"),
+    text("resourceFilter"),
+    truth("disabled"),
+];
+
+const NODE: &[Property] = &[truth("isCentral"), text("nodePurpose"), text("hostName")];
+
+const VIRTUAL_PROXY: &[Property] = &[text("prefix"), text("description")];
+
+const CUSTOM_PROPERTY: &[Property] =
+    &[text("description"), text("valueType"), many(text("objectTypes"))];
+
+fn own(kind: ResourceKind) -> &'static [Property] {
+    match kind {
+        ResourceKind::App => APP,
+        ResourceKind::AppObject => APP_OBJECT,
+        ResourceKind::AppContent | ResourceKind::AppDataSegment | ResourceKind::AppInternal => {
+            OF_APP
+        }
+        ResourceKind::DataConnection
+        | ResourceKind::ContentLibrary
+        | ResourceKind::SharedContent => TYPED,
+        ResourceKind::StaticContentReference => STATIC_CONTENT,
+        ResourceKind::ReloadTask => TASK,
+        ResourceKind::UserSyncTask | ResourceKind::ExternalProgramTask => ENABLED,
+        ResourceKind::SchemaEvent | ResourceKind::CompositeEvent => EVENT,
+        ResourceKind::User => USER,
+        ResourceKind::UserDirectory => USER_DIRECTORY,
+        ResourceKind::SystemRule => SYSTEM_RULE,
+        ResourceKind::ServerNodeConfiguration => NODE,
+        ResourceKind::VirtualProxyConfig => VIRTUAL_PROXY,
+        ResourceKind::CustomProperty => CUSTOM_PROPERTY,
+        _ => &[],
+    }
+}
+
+fn is_ownable(kind: ResourceKind) -> bool {
+    use ResourceKind as K;
+    matches!(
+        kind,
+        K::App
+            | K::AppObject
+            | K::AppContent
+            | K::Stream
+            | K::ContentLibrary
+            | K::StaticContentReference
+            | K::SharedContent
+            | K::TempContent
+            | K::Extension
+            | K::Widgets
+            | K::WebExtensionLibrary
+            | K::DataConnection
+            | K::AnalyticConnection
+            | K::OdagLink
+            | K::OdagRequest
+    )
+}
+
+/// `spec/access.md` §4.9. Objects of an app are not among them: `resource.app.@x` is.
+fn has_custom_properties(kind: ResourceKind) -> bool {
+    use ResourceKind as K;
+    matches!(
+        kind,
+        K::App
+            | K::AnalyticConnection
+            | K::ContentLibrary
+            | K::DataConnection
+            | K::EngineService
+            | K::Extension
+            | K::ExternalProgramTask
+            | K::ServerNodeConfiguration
+            | K::PrintingService
+            | K::ProxyService
+            | K::ReloadTask
+            | K::RepositoryService
+            | K::SchedulerService
+            | K::Stream
+            | K::UserSyncTask
+            | K::User
+            | K::VirtualProxyConfig
+    )
+}

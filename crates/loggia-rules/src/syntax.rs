@@ -1,0 +1,10 @@
+//! From text to a tree with positions.
+
+mod lexer;
+mod parser;
+mod tree;
+
+pub(crate) use parser::parse;
+pub(crate) use tree::{
+    Comparison, Expr, Function, Literal, Operand, Path, Root, Segment, is_escapable,
+};
