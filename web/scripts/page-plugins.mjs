@@ -20,7 +20,7 @@ export function earlyTheme() {
       if (isServing) return
       const source = readFileSync(earlySource, 'utf8')
         .replace(/^\s*\/\/.*$/gm, '')
-        .replace(/\s*\n\s*/g, ' ')
+        .replace(/\n\s+/g, '\n')
         .trim()
       const hash = createHash('sha256').update(source).digest('base64url').slice(0, 8)
       fileName = `assets/early-${hash}.js`

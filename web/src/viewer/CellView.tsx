@@ -1,0 +1,150 @@
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { Chart, Expand, Shrink, Table } from '../kit/icons'
+import { isKnown, listbox } from './charts'
+import type { Live, Nebula } from './engine'
+import type { Cell } from './sheetLayout'
+import { useNear } from './useNear'
+
+interface Props {
+  readonly cell: Cell
+  readonly live: Live
+  readonly isHalf: boolean
+}
+
+/** What a rendered object can do for its cell. */
+interface Rendered {
+  readonly destroy: () => void
+  readonly toggleTable: ((show: boolean) => void) | undefined
+}
+
+type State = { readonly kind: 'waiting' } | { readonly kind: 'ready'; readonly rendered: Rendered } | { readonly kind: 'failed'; readonly text: string; readonly isFinal: boolean }
+
+/** Charts whose data reads well as a table; tables, lists and figures already are what they are. */
+const asTable: ReadonlySet<string> = new Set(['barchart', 'linechart', 'piechart', 'scatterplot'])
+
+export function CellView({ cell, live, isHalf }: Props) {
+  const box = useRef<HTMLElement>(null)
+  const host = useRef<HTMLDivElement>(null)
+  const isNear = useNear(box)
+  const [state, setState] = useState<State>({ kind: 'waiting' })
+  const [attempt, setAttempt] = useState(0)
+  const [isTable, setTable] = useState(false)
+  const isFull = useFullScreen(box)
+
+  useEffect(() => {
+    const element = host.current
+    if (!isNear || !element) return
+    let isGone = false
+    let rendered: Rendered | undefined
+    setState({ kind: 'waiting' })
+    renderObject(live, cell, element).then(
+      (done) => {
+        rendered = done
+        if (isGone) done.destroy()
+        else setState({ kind: 'ready', rendered: done })
+      },
+      (error: unknown) => {
+        console.warn(`loggia: object ${cell.id}`, error)
+        if (!isGone) setState({ kind: 'failed', text: reason(cell, error), isFinal: error instanceof UnknownType })
+      },
+    )
+    return () => {
+      isGone = true
+      rendered?.destroy()
+      setTable(false)
+    }
+  }, [isNear, live, cell.id, cell.type, attempt])
+
+  const toggleTable = state.kind === 'ready' ? state.rendered.toggleTable : undefined
+  return (
+    <article
+      ref={box}
+      class={isHalf ? 'cell half' : 'cell'}
+      data-type={cell.type}
+      data-object={cell.id}
+      data-state={state.kind}
+      aria-busy={state.kind === 'waiting'}
+      style={{ '--column': `${cell.col + 1} / span ${cell.colspan}`, '--row': `${cell.row + 1} / span ${cell.rowspan}` }}
+    >
+      <div class="object" ref={host} />
+      {state.kind === 'waiting' && <div class="skeleton" aria-hidden="true" />}
+      {state.kind === 'failed' && (
+        <div class="cell-failed">
+          <p>{state.text}</p>
+          {!state.isFinal && <button type="button" class="button" onClick={() => setAttempt(attempt + 1)}>Try again</button>}
+        </div>
+      )}
+      {state.kind === 'ready' && cell.type !== 'kpi' && (
+        <div class="cell-tools">
+          {toggleTable && (
+            <button
+              type="button"
+              class="tool"
+              aria-pressed={isTable}
+              aria-label={isTable ? 'View as chart' : 'View as table'}
+              title={isTable ? 'View as chart' : 'View as table'}
+              onClick={() => {
+                toggleTable(!isTable)
+                setTable(!isTable)
+              }}
+            >
+              {isTable ? <Chart /> : <Table />}
+            </button>
+          )}
+          {document.fullscreenEnabled && (
+            <button
+              type="button"
+              class="tool"
+              aria-label={isFull ? 'Leave full screen' : 'Full screen'}
+              title={isFull ? 'Leave full screen' : 'Full screen'}
+              onClick={() => void (isFull ? document.exitFullscreen() : box.current?.requestFullscreen())}
+            >
+              {isFull ? <Shrink /> : <Expand />}
+            </button>
+          )}
+        </div>
+      )}
+    </article>
+  )
+}
+
+async function renderObject(live: Live, cell: Cell, element: HTMLElement): Promise<Rendered> {
+  if (!isKnown(cell.type)) throw new UnknownType(cell.type)
+  // An object that cannot be read would leave the chart waiting for ever: ask for it first.
+  const model = await live.doc.getObject(cell.id)
+  await model.getLayout()
+  if (cell.type === listbox) return renderListbox(live.nebula, cell, element)
+  const viz = await live.nebula.render({ id: cell.id, element })
+  return {
+    destroy: () => void viz.destroy(),
+    toggleTable: asTable.has(cell.type) && 'toggleDataView' in viz ? (show) => viz.toggleDataView(show) : undefined,
+  }
+}
+
+async function renderListbox(nebula: Nebula, cell: Cell, element: HTMLElement): Promise<Rendered> {
+  const field = await nebula.field({ qId: cell.id })
+  await field.mount(element, { histogram: false, search: 'toggle' })
+  return { destroy: () => field.unmount(), toggleTable: undefined }
+}
+
+class UnknownType extends Error {
+  constructor(type: string) {
+    super(`no chart is called ${type}`)
+    this.name = 'UnknownType'
+  }
+}
+
+function reason(cell: Cell, error: unknown): string {
+  if (error instanceof UnknownType) return `This kind of chart (${cell.type || 'unnamed'}) is not supported yet.`
+  return 'This chart could not be shown.'
+}
+
+function useFullScreen(box: { readonly current: HTMLElement | null }): boolean {
+  const [isFull, setFull] = useState(false)
+  useEffect(() => {
+    const onChange = () => setFull(document.fullscreenElement !== null && document.fullscreenElement === box.current)
+    document.addEventListener('fullscreenchange', onChange)
+    return () => document.removeEventListener('fullscreenchange', onChange)
+  }, [])
+  return isFull
+}

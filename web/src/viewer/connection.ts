@@ -1,0 +1,198 @@
+import { effect, signal } from '@preact/signals'
+import { message as decodeMessage, type Message, type PageData } from '../data'
+import { optional, or, record, text } from '../kit/decode'
+import { shownTheme } from '../kit/theme'
+import { loginPath, paths, socketUrl } from '../paths'
+import type { Ending, Live } from './engine'
+import { codeOf, codes } from './qix'
+
+export type Connection =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'live'; readonly live: Live }
+  | { readonly kind: 'refused'; readonly message: Message }
+
+export type Trouble =
+  | { readonly kind: 'none' }
+  /** The socket is gone; shown only once it lasts. */
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'ended'; readonly text: string }
+
+export const connection = signal<Connection>({ kind: 'connecting' })
+export const trouble = signal<Trouble>({ kind: 'none' })
+
+/** Waits between attempts; the last one repeats. */
+const waits = [500, 1000, 2000, 4000]
+/** How long a lost socket stays our secret. */
+const quietFor = 3000
+
+let isOver = false
+
+/** Opens the app and keeps it open. Everything it learns shows in `connection` and `trouble`. */
+export function connect(data: PageData, app: string) {
+  const url = socketUrl(location, data.base, app)
+  const engine = import('./engine')
+
+  const start = async (attempt: number): Promise<void> => {
+    const { open } = await engine
+    try {
+      const live = await open(url, app, shownTheme.value, {
+        onLost: () => void recover(live),
+        onEnded: (name, params) => end(data, name, params),
+      })
+      if (isOver) return
+      connection.value = { kind: 'live', live }
+      trouble.value = { kind: 'none' }
+    } catch (error) {
+      if (isOver) return
+      await retryUnlessRefused(error, attempt)
+    }
+  }
+
+  /** A socket that does not open says nothing about why; the page's own API does. */
+  const retryUnlessRefused = async (error: unknown, attempt: number): Promise<void> => {
+    console.warn('loggia: the app could not be opened', error)
+    const refusal = await whyRefused(data, app)
+    if (refusal) {
+      isOver = true
+      connection.value = { kind: 'refused', message: refusal }
+      return
+    }
+    if (attempt > 0) trouble.value = { kind: 'lost' }
+    await pause(attempt)
+    return start(attempt + 1)
+  }
+
+  const recover = async (live: Live): Promise<void> => {
+    if (isOver) return
+    const timer = setTimeout(() => {
+      if (!isOver) trouble.value = { kind: 'lost' }
+    }, quietFor)
+    try {
+      for (let attempt = 0; !isOver; attempt += 1) {
+        await pause(attempt)
+        try {
+          await live.session.resume(true)
+          trouble.value = { kind: 'none' }
+          return
+        } catch (error) {
+          if (isOver) return
+          if (codeOf(error) === codes.notAttached) {
+            // The server no longer holds our objects: build the page's side anew.
+            await live.session.close().catch(() => undefined)
+            return await start(0)
+          }
+          const refusal = await whyRefused(data, app)
+          if (refusal) {
+            isOver = true
+            connection.value = { kind: 'refused', message: refusal }
+            return
+          }
+        }
+      }
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  effect(() => {
+    const theme = shownTheme.value
+    if (connection.value.kind === 'live') void connection.value.live.nebula.context({ theme })
+  })
+
+  void start(0)
+}
+
+function pause(attempt: number): Promise<void> {
+  const wait = waits[Math.min(attempt, waits.length - 1)] ?? 4000
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, wait)
+    window.addEventListener('online', done, { once: true })
+    function done() {
+      clearTimeout(timer)
+      window.removeEventListener('online', done)
+      resolve()
+    }
+  })
+}
+
+interface Problem {
+  readonly code: string
+  readonly title: string
+  readonly detail: string
+  readonly reference: string
+}
+
+const problem = record<Problem>({ code: or(text, ''), title: text, detail: or(text, ''), reference: or(text, '') })
+
+/** The server's reason for not opening the app, or undefined when it has none (or cannot be reached). */
+async function whyRefused(data: PageData, app: string): Promise<Message | undefined> {
+  try {
+    const response = await fetch(paths.appDetails(data.base, app), { headers: { accept: 'application/json' } })
+    if (response.ok || response.status >= 500) return undefined
+    const found = problem(await response.json(), '')
+    return refusal(data, response.status, found)
+  } catch {
+    return undefined
+  }
+}
+
+function refusal(data: PageData, status: number, found: Problem): Message {
+  const hub = { label: 'Back to the hub', href: paths.hub(data.base) }
+  const canLogIn = data.me.isAnonymous && data.entrance.anonymous !== 'always'
+  const login = { label: 'Log in', href: loginPath(data.base, data.me.loginUrl, location.pathname) }
+  return decodeMessage(
+    {
+      code: found.code,
+      status,
+      title: found.title,
+      text: found.detail,
+      reference: found.reference,
+      time: new Date().toISOString(),
+      action: canLogIn ? login : hub,
+      secondary: canLogIn ? hub : null,
+    },
+    '',
+  )
+}
+
+const sentences: Record<Exclude<Ending, 'OnLicenseAccessDenied' | 'OnMaxParallelSessionsExceeded'>, string> = {
+  OnSessionLoggedOut: 'You have been logged out. What you see is the last state.',
+  OnSessionTimedOut: 'The session ended because it was not used for a while. What you see is the last state.',
+  OnSessionClosed: 'The server ended this session. What you see is the last state.',
+  OnNoEngineAvailable: 'No engine is free to open this app right now.',
+}
+
+interface EndParams {
+  readonly message: string | undefined
+  readonly code: string | undefined
+  readonly reference: string | undefined
+}
+
+const endParams = record<EndParams>({ message: optional(text), code: optional(text), reference: optional(text) })
+
+function end(data: PageData, name: Ending, params: unknown) {
+  if (isOver) return
+  isOver = true
+  if (name !== 'OnLicenseAccessDenied' && name !== 'OnMaxParallelSessionsExceeded') {
+    trouble.value = { kind: 'ended', text: sentences[name] }
+    return
+  }
+  const said = readEnd(params)
+  connection.value = {
+    kind: 'refused',
+    message: refusal(data, 403, {
+      code: said.code ?? (name === 'OnLicenseAccessDenied' ? 'LIC-NONE' : 'LIC-SESSIONS'),
+      title: name === 'OnLicenseAccessDenied' ? 'No capacity for this app' : 'Too many sessions',
+      detail: said.message ?? 'The server has no capacity left that may be used here.',
+      reference: said.reference ?? '',
+    }),
+  }
+}
+
+function readEnd(params: unknown): EndParams {
+  try {
+    return endParams(params, '')
+  } catch {
+    return { message: undefined, code: undefined, reference: undefined }
+  }
+}
