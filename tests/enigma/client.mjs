@@ -36,7 +36,11 @@ export async function open(person, app, options) {
   const session = connect(person, app, options)
   const global = await session.open()
   const doc = await global.openDoc(app)
-  return { person, session, global, doc, close: () => session.close() }
+  const close = async () => {
+    await session.close()
+    await person.end(options.base)
+  }
+  return { person, session, global, doc, close }
 }
 
 /** Sends any method, whether enigma knows it or not. */

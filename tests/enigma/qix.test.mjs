@@ -101,6 +101,7 @@ describe('refusals', () => {
       refusals.push(`${error.code} ${error.message}`.replaceAll(app, 'APP'))
       await session.close()
     }
+    await person.end()
     assert.equal(refusals[0], refusals[1], 'what exists but is hidden looks like what does not exist')
   })
 

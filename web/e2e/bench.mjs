@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join, resolve } from 'node:path'
 import { Server, apps } from '../../tests/support/server.mjs'
-import { launch, newcomer, repainted, sheetReady } from './browser.mjs'
+import { launch, leave, newcomer, repainted, sheetReady } from './browser.mjs'
 
 const results = process.env.LOGGIA_BENCH ?? resolve(import.meta.dirname, '../../target/bench')
 const rounds = Number(process.env.LOGGIA_BENCH_ROUNDS ?? 12)
@@ -42,7 +42,7 @@ async function firstPaint(browser, origin) {
       done(found.startTime)
     }).observe({ type: 'paint', buffered: true })
   }))
-  await page.context().close()
+  await leave(page, { allow: [/./] })
   return paint
 }
 
@@ -161,7 +161,7 @@ async function clicks(browser, server) {
     await repainted(page, {}, clicked)
   }
   const heap = await page.evaluate(() => performance.memory?.usedJSHeapSize ?? 0)
-  await page.context().close()
+  await leave(page)
   return { took, opened, heap: heap / 1024 / 1024 }
 }
 

@@ -64,7 +64,9 @@ async function admitted() {
 }
 
 async function hubStreams() {
-  const { hub } = await server.somebody().block('/public/hub')
+  const visitor = server.somebody()
+  const { hub } = await visitor.block('/public/hub')
+  await visitor.end()
   return hub.streams.map((stream) => stream.name)
 }
 
