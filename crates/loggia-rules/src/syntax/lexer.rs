@@ -188,7 +188,8 @@ impl Lexer<'_> {
             self.at = self.text.len();
             let span = Span::new(start, self.at);
             let message = "this text has no closing quote";
-            self.report(Problem::new(span, ProblemCode::UnclosedString, message).suggest("\""));
+            let closed = format!("{}\"", span.of(self.text).trim_end());
+            self.report(Problem::new(span, ProblemCode::UnclosedString, message).suggest(closed));
             return Sign::Text { inner: Span::new(inner_start, self.at) };
         };
         self.at = inner_end + closed_by.len_utf8();

@@ -20,7 +20,7 @@ pub(crate) fn parse(text: &str) -> (Option<Expr>, Vec<Problem>) {
     }
     let mut problems = Vec::new();
     let tokens = lexer::tokens(text, &mut problems);
-    let mut parser = Parser { text, tokens, at: 0, depth: 0, problems };
+    let mut parser = Parser { text, tokens, at: 0, depth: 0, is_given_up: false, problems };
     let tree = if parser.sign() == Sign::End { None } else { Some(parser.whole()) };
     let mut problems = parser.problems;
     problems.sort_by_key(|problem| problem.span);
@@ -33,6 +33,8 @@ struct Parser<'t> {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    /// Too deep: the rest is not read, so nothing more is said about it.
+    is_given_up: bool,
     problems: Vec<Problem>,
 }
 
@@ -64,18 +66,19 @@ impl Parser<'_> {
     }
 
     fn any(&mut self) -> Expr {
-        let first = self.all();
-        let mut parts = vec![first];
+        let start = self.span();
+        let mut parts = vec![self.all()];
         while self.connective() == Some(Sign::Or) {
             self.advance();
             parts.push(self.all());
         }
-        join(parts, |parts, span| Expr::Any { parts, span })
+        let span = start.to(self.last_span());
+        one_or(parts, |parts| Expr::Any { parts, span })
     }
 
     fn all(&mut self) -> Expr {
-        let first = self.not();
-        let mut parts = vec![first];
+        let start = self.span();
+        let mut parts = vec![self.not()];
         loop {
             match self.connective() {
                 Some(Sign::And) => {
@@ -92,7 +95,8 @@ impl Parser<'_> {
             }
             parts.push(self.not());
         }
-        join(parts, |parts, span| Expr::All { parts, span })
+        let span = start.to(self.last_span());
+        one_or(parts, |parts| Expr::All { parts, span })
     }
 
     fn not(&mut self) -> Expr {
@@ -104,8 +108,7 @@ impl Parser<'_> {
         let Some(inner) = self.nested(start, Parser::not) else {
             return Expr::Broken { span: start };
         };
-        let span = start.to(inner.span());
-        Expr::Not { inner: Box::new(inner), span }
+        Expr::Not { inner: Box::new(inner), span: start.to(self.last_span()) }
     }
 
     fn primary(&mut self) -> Expr {
@@ -167,6 +170,7 @@ impl Parser<'_> {
         }
         self.at = at;
         self.problems.truncate(found);
+        self.is_given_up = false;
         None
     }
 
@@ -232,7 +236,7 @@ impl Parser<'_> {
         };
         let message = format!("{} is no operator of this language", here.of(self.text));
         let problem = Problem::new(here, ProblemCode::UnknownOperator, message);
-        self.problems.push(problem.did_you_mean(Some(meant)));
+        self.push(problem.did_you_mean(Some(meant)));
         Some((comparison, 1))
     }
 
@@ -249,11 +253,11 @@ impl Parser<'_> {
             let call = if function == Function::HasPrivilege { "(\"read\")" } else { "()" };
             let message = format!("{name} is a function; write {written}{call}");
             let problem = Problem::new(span, ProblemCode::Missing, message);
-            self.problems.push(problem.suggest(format!("{written}{call}")));
+            self.push(problem.suggest(format!("{written}{call}")));
         } else {
             let message = format!("{written} needs an operator and a value to compare with");
             let problem = Problem::new(span, ProblemCode::Missing, message);
-            self.problems.push(problem.suggest(format!("{written} = \"…\"")));
+            self.push(problem.suggest(format!("{written} = \"…\"")));
         }
         self.skip_broken(span)
     }
@@ -349,9 +353,16 @@ impl Parser<'_> {
                     self.advance();
                 }
                 Sign::CloseList => {}
-                _ => {
+                Sign::End => {
                     let message = "this list is never closed with }";
                     self.report(start, ProblemCode::Missing, message);
+                    return None;
+                }
+                _ => {
+                    let here = self.span();
+                    let message =
+                        format!("a comma or }} was expected before {}", here.of(self.text));
+                    self.report(here, ProblemCode::Missing, message);
                     return None;
                 }
             }
@@ -361,13 +372,19 @@ impl Parser<'_> {
     /// Reads `root.segment.segment` and, if it ends so, `.function(…)`.
     fn path_or_call(&mut self) -> Option<PathOrCall> {
         let start = self.span();
+        if self.token(1).sign == Sign::Open {
+            self.report_bare_function(start);
+            return None;
+        }
         let mut path = self.path_start()?;
         while self.sign() == Sign::Dot {
             self.advance();
             let here = self.span();
             if !matches!(self.sign(), Sign::Word | Sign::Custom) {
-                let message = "the name of a property is missing after the dot";
-                self.report(here, ProblemCode::Missing, message);
+                if self.sign() != Sign::Bad {
+                    let message = "the name of a property is missing after the dot";
+                    self.report(here, ProblemCode::Missing, message);
+                }
                 return None;
             }
             let name: Box<str> = here.of(self.text).into();
@@ -378,12 +395,18 @@ impl Parser<'_> {
             path.segments.push(Segment { name, span: here });
             path.span = start.to(here);
         }
-        if self.sign() == Sign::Open {
-            let message = "a function is called on something, such as user.IsAnonymous()";
-            self.report(start, ProblemCode::Unexpected, message);
-            return None;
-        }
         Some(PathOrCall::Path(path))
+    }
+
+    fn report_bare_function(&mut self, span: Span) {
+        let word = span.of(self.text);
+        let message = format!("{word}( … ) is called on nothing; say on what, before a dot");
+        let mut problem = Problem::new(span, ProblemCode::Unexpected, message);
+        if let Some(function) = Function::from_word(word) {
+            let root = if function == Function::IsAnonymous { Root::User } else { Root::Resource };
+            problem = problem.suggest(format!("{}.{}", root.name(), function.name()));
+        }
+        self.push(problem);
     }
 
     fn path_start(&mut self) -> Option<Path> {
@@ -393,7 +416,7 @@ impl Parser<'_> {
         if token.sign == Sign::Custom {
             let message = format!("{word} alone was read as resource.{word}");
             let problem = Problem::new(span, ProblemCode::ShortPath, message);
-            self.problems.push(problem.suggest(format!("resource.{word}")));
+            self.push(problem.suggest(format!("resource.{word}")));
             let segments = vec![Segment { name: word.into(), span }];
             return Some(Path { root: Root::Resource, root_span: span, segments, span });
         }
@@ -402,7 +425,7 @@ impl Parser<'_> {
             let property = format!("resource.{word}");
             let candidate = closest(&word, Root::NAMES).unwrap_or(property.as_str());
             let problem = Problem::new(span, ProblemCode::UnknownRoot, message);
-            self.problems.push(problem.did_you_mean(Some(candidate)));
+            self.push(problem.did_you_mean(Some(candidate)));
             Root::Resource
         });
         Some(Path { root, root_span: span, segments: Vec::new(), span })
@@ -418,16 +441,25 @@ impl Parser<'_> {
         }
         let end = self.span();
         if self.sign() != Sign::Close {
-            let message = format!("{name}( takes at most one text and then a closing parenthesis");
-            self.report(end, ProblemCode::BadArgument, message);
-            return None;
+            let found = end.of(self.text);
+            let message = format!("{name} takes one text at most, between double quotes");
+            let mut problem = Problem::new(end, ProblemCode::BadArgument, message);
+            if self.sign() == Sign::Word {
+                problem = problem.suggest(format!("\"{found}\""));
+            }
+            self.push(problem);
+            let broken = self.skip_broken(path.span);
+            if self.sign() == Sign::Close {
+                self.advance();
+            }
+            return Some(PathOrCall::Call(broken));
         }
         self.advance();
         let Some(function) = Function::from_word(name) else {
             let known = closest(name, Function::ALL.into_iter().map(Function::name));
             let message = format!("{name} is no function of this language");
             let problem = Problem::new(name_span, ProblemCode::UnknownFunction, message);
-            self.problems.push(problem.did_you_mean(known));
+            self.push(problem.did_you_mean(known));
             return Some(PathOrCall::Call(Expr::Broken { span: path.span.to(end) }));
         };
         let span = path.span.to(end);
@@ -462,12 +494,12 @@ impl Parser<'_> {
         if let Some(meant) = meant {
             let message = format!("{word} means nothing here");
             let problem = Problem::new(here, ProblemCode::Unexpected, message);
-            self.problems.push(problem.did_you_mean(Some(meant)));
+            self.push(problem.did_you_mean(Some(meant)));
             self.advance();
             return;
         }
         if self.sign() != Sign::Bad {
-            let message = format!("and, or is missing before {word}");
+            let message = format!("\"and\" or \"or\" is missing before {word}");
             self.report(here, ProblemCode::Missing, message);
         }
         if !self.starts_condition() {
@@ -499,6 +531,7 @@ impl Parser<'_> {
             let message = format!("this is nested more than {DEEPEST} levels deep");
             self.report(start, ProblemCode::TooDeep, message);
             self.at = self.tokens.len().saturating_sub(1);
+            self.is_given_up = true;
             return None;
         }
         self.depth += 1;
@@ -557,7 +590,13 @@ impl Parser<'_> {
     }
 
     fn report(&mut self, span: Span, code: ProblemCode, message: impl Into<String>) {
-        self.problems.push(Problem::new(span, code, message));
+        self.push(Problem::new(span, code, message));
+    }
+
+    fn push(&mut self, problem: Problem) {
+        if !self.is_given_up {
+            self.problems.push(problem);
+        }
     }
 
     fn sign(&self) -> Sign {
@@ -566,6 +605,12 @@ impl Parser<'_> {
 
     fn span(&self) -> Span {
         self.token(0).span
+    }
+
+    /// Where the token before this one stands.
+    fn last_span(&self) -> Span {
+        let last = self.at.checked_sub(1).and_then(|before| self.tokens.get(before));
+        last.map_or_else(Span::default, |token| token.span)
     }
 
     fn token(&self, ahead: usize) -> Token {
@@ -583,13 +628,13 @@ impl Parser<'_> {
     }
 }
 
-fn join(mut parts: Vec<Expr>, make: impl FnOnce(Vec<Expr>, Span) -> Expr) -> Expr {
-    let span = parts.iter().map(Expr::span).reduce(Span::to).unwrap_or_default();
+/// The only part itself, or what joins several.
+fn one_or(mut parts: Vec<Expr>, join: impl FnOnce(Vec<Expr>) -> Expr) -> Expr {
     match (parts.pop(), parts.is_empty()) {
         (Some(only), true) => only,
         (last, _) => {
             parts.extend(last);
-            make(parts, span)
+            join(parts)
         }
     }
 }

@@ -1,0 +1,9 @@
+//! How rules behave, in the reader's terms. The module [`site`] is the small world they run in.
+
+mod conditions;
+mod decisions;
+mod filters;
+mod invariants;
+mod problems;
+mod shipped;
+mod site;
