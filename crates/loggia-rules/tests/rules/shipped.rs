@@ -15,15 +15,17 @@ fn rules() -> RuleSet {
     RuleSet::new(security_rules().iter().map(|rule| rule.compile().unwrap()).collect())
 }
 
+/// Properties of an app: in a stream, or nobody's but the owner's.
+fn app<'a>(stream: &'a str, owner: &'a str) -> Vec<(&'a str, &'a str)> {
+    let published = if stream.is_empty() { "false" } else { "true" };
+    let mut properties = vec![("published", published), ("owner", owner)];
+    if !stream.is_empty() {
+        properties.push(("stream", stream));
+    }
+    properties
+}
+
 fn site() -> Site {
-    let app = |stream, owner| {
-        let published = if stream.is_empty() { "false" } else { "true" };
-        let mut properties = vec![("published", published), ("owner", owner)];
-        if !stream.is_empty() {
-            properties.push(("stream", stream));
-        }
-        properties
-    };
     let object = |app, kind, published, approved, owner| {
         [
             ("app", app),
