@@ -24,7 +24,8 @@ fn check(filters: &[String], things: &[&str], expected: Expect) {
         let parsed: ResourceFilter = filter.parse().unwrap();
         let names = |thing: &&&str| parsed.matches(&named(thing));
         let matching: Vec<&str> = things.iter().filter(names).copied().collect();
-        writeln!(table, "{filter}\n    {}", matching.join(", ")).unwrap();
+        let matching = if matching.is_empty() { "nothing".to_owned() } else { matching.join(", ") };
+        writeln!(table, "{filter:?}\n    {matching}").unwrap();
     }
     expected.assert_eq(&table);
 }
@@ -53,27 +54,27 @@ fn filters_name_all_one_type_a_family_or_one_thing() {
         &filters,
         &THINGS,
         expect![[r#"
-        *
+        "*"
             App turnover, App other, new App, App.Object sheet, new App.Object, App.Content picture, Stream press, QmcSection_App
-        App*
+        "App*"
             App turnover, App other, new App, App.Object sheet, new App.Object, App.Content picture
-        App_*
+        "App_*"
             App turnover, App other, new App
-        App.Object_*
+        "App.Object_*"
             App.Object sheet, new App.Object
-        App.*
+        "App.*"
             App.Object sheet, new App.Object, App.Content picture
-        App_041afed9-5565-9b92-2445-39176d1c3528
+        "App_041afed9-5565-9b92-2445-39176d1c3528"
             App turnover
-        app_041AFED9-5565-9B92-2445-39176D1C3528
+        "app_041AFED9-5565-9B92-2445-39176D1C3528"
             App turnover
-        Stream_041afed9-5565-9b92-2445-39176d1c3528
-    
-        App
+        "Stream_041afed9-5565-9b92-2445-39176d1c3528"
+            nothing
+        "App"
             new App
-        APP.object*
+        "APP.object*"
             App.Object sheet, new App.Object
-         Stream_* ,App.Content_* 
+        " Stream_* ,App.Content_* "
             App.Content picture, Stream press
     "#]],
     );
@@ -95,21 +96,21 @@ fn sections_are_named_whole() {
         &filters.map(str::to_owned),
         &["QmcSection_App", "QmcSection_App.Object", "HubSection_Home", "Hub_Home", "App a"],
         expect![[r#"
-            QmcSection_App
+            "QmcSection_App"
                 QmcSection_App
-            qmcsection_*
+            "qmcsection_*"
                 QmcSection_App, QmcSection_App.Object
-            QmcSection_App*
+            "QmcSection_App*"
                 QmcSection_App, QmcSection_App.Object
-            HubSection_*
+            "HubSection_*"
                 HubSection_Home
-            Hub_*
+            "Hub_*"
                 Hub_Home
-            Qmc*
+            "Qmc*"
                 QmcSection_App, QmcSection_App.Object
-            TransientObject_*
+            "TransientObject_*"
                 QmcSection_App, QmcSection_App.Object, HubSection_Home, Hub_Home
-            *
+            "*"
                 QmcSection_App, QmcSection_App.Object, HubSection_Home, Hub_Home, App a
         "#]],
     );
