@@ -239,7 +239,7 @@ functions! {
     AutoNumber "AutoNumber" 1..=2 Script;
     FieldValue "FieldValue" 2..=2 Script;
     FieldValueCount "FieldValueCount" 1..=1 Script;
-    NoOfRowsScript "NoOfTableRows" 1..=1 Script;
+    NoOfTableRows "NoOfTableRows" 1..=1 Script;
     // charts: other rows
     Above "Above" 1..=3 Chart;
     Below "Below" 1..=3 Chart;
