@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { defineConfig } from 'vite'
-import { earlyTheme, viewerHints } from './scripts/page-plugins.mjs'
+import { paintWithScript, viewerHints } from './scripts/page-plugins.mjs'
 import { mockPages } from './mock/plugin.mjs'
 
 const page = (name) => resolve(import.meta.dirname, `${name}.html`)
@@ -8,7 +8,7 @@ const page = (name) => resolve(import.meta.dirname, `${name}.html`)
 export default defineConfig({
   base: '/',
   appType: 'mpa',
-  plugins: [earlyTheme(), viewerHints(), mockPages()],
+  plugins: [paintWithScript(), viewerHints(), mockPages()],
   build: {
     target: 'es2022',
     outDir: 'dist',

@@ -142,7 +142,12 @@ export function createEngine() {
     if (id === 'doc') return { qTitle: 'Flights from New York', qStateNames: [], permissions: {} }
     if (lists[id]) return listLayout(id)
     if (id === 'filters') {
-      return { ...defaults('filterpane').properties, qInfo: { qId: id, qType: type }, qMeta: { privileges: ['read'] }, qSelectionInfo: {}, qChildList: { qItems: Object.keys(lists).map((qId) => ({ qInfo: { qId, qType: 'listbox' }, qData: {} })) } }
+      return { ...defaults('filterpane').properties, qInfo: { qId: id, qType: type }, qMeta: { privileges: ['read'] }, qSelectionInfo: {}, qChildList: { qItems: ['list-airline', 'list-origin'].map((qId) => ({ qInfo: { qId, qType: 'listbox' }, qData: {} })) } }
+    }
+    const [listed] = created.get(id)?.qListObjectDef?.qDef.qFieldDefs ?? []
+    if (listed) {
+      lists[id] ??= Object.values(lists).find(([field]) => field === listed)
+      return listLayout(id)
     }
     if (created.has(id)) return { ...created.get(id), qInfo: { qId: id, qType: type }, qMeta: { privileges: [] }, qSelectionInfo: {} }
     const [kind, title, field, names, measures] = objects[id]

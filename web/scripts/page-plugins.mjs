@@ -1,37 +1,14 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
-
-const earlySource = resolve(import.meta.dirname, '../src/kit/early.js')
-
 /**
- * Applies the remembered theme before the first paint. A module script would run after it, and an
- * inline one is forbidden by the pages' content security policy, so this is one tiny blocking file.
+ * Lets the page's own script run before the first paint. It applies the remembered theme and draws the
+ * page; without this, the server's plain list would flash first. A browser that does not know the
+ * attribute, or that runs no scripts, shows the plain list at once.
  */
-export function earlyTheme() {
-  let fileName = ''
-  let isServing = false
+export function paintWithScript() {
   return {
-    name: 'loggia:early-theme',
-    configResolved(config) {
-      isServing = config.command === 'serve'
-    },
-    buildStart() {
-      if (isServing) return
-      const source = readFileSync(earlySource, 'utf8')
-        .replace(/^\s*\/\/.*$/gm, '')
-        .replace(/\n\s+/g, '\n')
-        .trim()
-      const hash = createHash('sha256').update(source).digest('base64url').slice(0, 8)
-      fileName = `assets/early-${hash}.js`
-      this.emitFile({ type: 'asset', fileName, source })
-    },
+    name: 'loggia:paint-with-script',
     transformIndexHtml: {
       order: 'post',
-      handler(_html, context) {
-        const src = context.bundle ? `/${fileName}` : '/src/kit/early.js'
-        return [{ tag: 'script', attrs: { src }, injectTo: 'head-prepend' }]
-      },
+      handler: (html) => html.replace('<script type="module"', '<script type="module" blocking="render"'),
     },
   }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -114,6 +115,23 @@ pub fn random_reference() -> Result<String, NoRandomness> {
 /// Random text of 128 bits for form tokens: 32 hexadecimal digits.
 pub fn random_token() -> Result<String, NoRandomness> {
     Ok(hexadecimal(&random_bytes::<16>()?))
+}
+
+/// The token of a login form that was made for the browser holding `secret` in a cookie. Whoever
+/// cannot read the cookie cannot make the token.
+#[must_use]
+pub fn form_token(secret: &SessionSecret) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(b"loggia login form");
+    hasher.update(secret.0);
+    let digest: [u8; 32] = hasher.finalize().into();
+    hexadecimal(&digest)
+}
+
+/// Compares two texts in a time that does not tell where they differ.
+#[must_use]
+pub fn same_text(a: &str, b: &str) -> bool {
+    a.as_bytes().ct_eq(b.as_bytes()).into()
 }
 
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {

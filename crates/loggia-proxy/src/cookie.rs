@@ -48,6 +48,12 @@ pub fn form(entrance: &VirtualProxy, secret: &str, is_secure: bool) -> Option<He
     line(&form_name(entrance), secret, entrance, is_secure, SameSite::Strict, Some(3_600))
 }
 
+/// The line that takes the form's cookie away.
+#[must_use]
+pub fn no_form(entrance: &VirtualProxy, is_secure: bool) -> Option<HeaderValue> {
+    line(&form_name(entrance), "", entrance, is_secure, SameSite::Strict, Some(0))
+}
+
 fn line(
     name: &str,
     value: &str,

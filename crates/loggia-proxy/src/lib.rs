@@ -21,12 +21,19 @@
 
 pub mod admit;
 pub mod agent;
+mod changes;
 pub mod cookie;
 pub mod edge;
 pub mod framing;
 pub mod headers;
 pub mod host;
 pub mod page;
+pub mod problem;
+mod proxy;
+mod sign_in;
+
+pub use proxy::{Entered, Guest, Ingredients, OnUpgrade, Passage, Proxy, redirect};
+pub use sign_in::json_response;
 pub mod path;
 pub mod query;
 pub mod route;

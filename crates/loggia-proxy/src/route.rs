@@ -37,6 +37,10 @@ pub enum Route {
     Asset(String),
     /// Pictures of apps.
     Content(Vec<String>),
+    /// `healthz`: the process answers.
+    Healthy,
+    /// `readyz`: the server serves.
+    Ready,
     /// Under an entrance that is, but nothing there.
     Nothing,
 }
@@ -112,6 +116,8 @@ impl Route {
             | Route::Personal
             | Route::Asset(_)
             | Route::SocketPage(_)
+            | Route::Healthy
+            | Route::Ready
             | Route::Nothing => Need::Nobody,
             Route::Hub { .. } | Route::App { .. } => Need::Page,
             Route::Socket(_) => Need::Socket,
@@ -146,6 +152,8 @@ fn route(segments: &[String], is_socket: bool) -> Route {
             "sense",
             ["app", app, "sheet", sheet] | ["app", app, "sheet", sheet, "state", "analysis"],
         ) => Route::App { app: (*app).to_owned(), sheet: Some((*sheet).to_owned()) },
+        ("healthz", []) => Route::Healthy,
+        ("readyz", []) => Route::Ready,
         ("login", []) => Route::Login,
         ("logout", []) => Route::Logout,
         ("loggedout", []) => Route::LoggedOut,

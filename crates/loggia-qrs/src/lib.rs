@@ -1,1 +1,194 @@
 //! The repository REST interface: wire types and handlers.
+//!
+//! The server mounts [`router`] below an entrance, and puts the [`Caller`] into the request's
+//! extensions; a request without one is refused with 401. A handler reads the request, calls a use
+//! case of `loggia-repository`, and gives the answer its form. No right, licence or SQL is thought
+//! about here.
+//!
+//! Not here: sign-in and sessions (`loggia-proxy`), the engine protocol (`loggia-qix`).
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test that cannot go on should stop"
+    )
+)]
+
+mod about;
+mod body;
+mod call;
+mod collection;
+pub mod filter;
+mod problem;
+mod query;
+mod route;
+pub mod schema;
+mod wire;
+
+use axum::Router;
+use axum::body::Body as HttpBody;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use loggia_model::Caller;
+use loggia_repository::Repository;
+use serde_json::Value;
+
+use crate::call::{Answer, Call};
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::route::{Found, find};
+
+/// What the interface needs to be told.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Longest request body in bytes.
+    pub body_limit: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { body_limit: 1024 * 1024 }
+    }
+}
+
+/// Everything below `/qrs`. Mount it with `nest`, or hand whole paths to [`answer`].
+pub fn router(repository: Repository, settings: Settings) -> Router {
+    Router::new()
+        .fallback(|State((repository, settings)): State<(Repository, Settings)>, request: Request| {
+            async move { answer(&repository, settings, request).await }
+        })
+        .with_state((repository, settings))
+}
+
+/// Answers one request. Its path begins at `/qrs` or below it.
+pub async fn answer(repository: &Repository, settings: Settings, request: Request) -> Response {
+    match respond(repository, settings, request).await {
+        Ok(Answer::Ok(value)) => json_response(StatusCode::OK, &value),
+        Ok(Answer::Created(value)) => json_response(StatusCode::CREATED, &value),
+        Ok(Answer::NoContent) => {
+            let mut response = Response::new(HttpBody::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        }
+        Err(problem) => {
+            let mut response = json_response(problem.status, &problem.body());
+            if let Some(allow) =
+                problem.allow.as_deref().and_then(|m| HeaderValue::from_str(m).ok())
+            {
+                response.headers_mut().insert(ALLOW, allow);
+            }
+            response
+        }
+    }
+}
+
+async fn respond(
+    repository: &Repository,
+    settings: Settings,
+    request: Request,
+) -> Result<Answer, Problem> {
+    let (parts, body) = request.into_parts();
+    let Some(caller) = parts.extensions.get::<Caller>().cloned() else {
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "SES-NONE",
+            "Not signed in",
+            "this needs a session; sign in first",
+        ));
+    };
+    let query = Query::parse(&parts.uri)?;
+    check_key(&query, &parts.headers)?;
+    let path = parts.uri.path();
+    let path = match path.get(..4) {
+        Some(start) if start.eq_ignore_ascii_case("/qrs") => path.get(4..).unwrap_or_default(),
+        _ => path,
+    };
+    let (route, places) = match find(&parts.method, path) {
+        Found::Route { route, places } => (route, places),
+        Found::OtherMethods(methods) => {
+            let detail = format!("this address takes {methods}");
+            let mut problem =
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "REQ-METHOD", "Wrong method", detail);
+            problem.allow = Some(methods);
+            return Err(problem);
+        }
+        Found::Nothing => return Err(Problem::no_such_path()),
+    };
+    let bytes = match parts.method {
+        Method::POST | Method::PUT => read_body(&parts.headers, body, settings.body_limit).await?,
+        _ => Vec::new(),
+    };
+    let call =
+        Call { repository: repository.clone(), caller: caller.in_console(), places, query, bytes };
+    // Store and rules take their time: not on the threads that serve sockets.
+    match tokio::task::spawn_blocking(move || (route.handler)(&call)).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::error!(%error, "a request handler failed: {error}");
+            Err(Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "SRV-FAULT",
+                "Server error",
+                "the server could not do this; its log tells why",
+            ))
+        }
+    }
+}
+
+/// The guard against requests from other sites (`spec/qrs.md` §1.4): the same 16 letters and
+/// digits in the query and in a header, which a foreign page cannot set.
+fn check_key(query: &Query, headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse = |detail: &str| {
+        let detail = format!("XSRF prevention check failed: {detail}");
+        Err(Problem::new(StatusCode::BAD_REQUEST, "REQ-XRFKEY", "Bad request", detail))
+    };
+    let Some(key) = query.get("xrfkey") else {
+        return refuse("the query parameter xrfkey is missing");
+    };
+    if key.len() != 16 || !key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return refuse("xrfkey must be 16 letters or digits");
+    }
+    let mut values = headers.get_all("x-qlik-xrfkey").iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) if value.as_bytes() == key.as_bytes() => Ok(()),
+        (None, _) => refuse("the header X-Qlik-Xrfkey is missing"),
+        (Some(_), None) => refuse("the header X-Qlik-Xrfkey differs from the query parameter"),
+        (Some(_), Some(_)) => refuse("the header X-Qlik-Xrfkey is there twice"),
+    }
+}
+
+async fn read_body(headers: &HeaderMap, body: HttpBody, limit: usize) -> Result<Vec<u8>, Problem> {
+    let too_large = || {
+        let detail = format!("the body is larger than {limit} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "REQ-TOO-LARGE", "Too large", detail)
+    };
+    let announced = headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok())
+        .and_then(|length| length.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    match axum::body::to_bytes(body, limit).await {
+        Ok(bytes) => Ok(bytes.into()),
+        // Chunked, it is only found out on the way; a client that went away reads no answer.
+        Err(_) => Err(too_large()),
+    }
+}
+
+fn json_response(status: StatusCode, value: &Value) -> Response {
+    let mut response = Response::new(HttpBody::from(value.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    // With the blank and the parameter: one client tests for `application/json;`.
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

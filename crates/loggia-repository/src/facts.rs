@@ -26,6 +26,8 @@ impl Facts for SiteFacts<'_> {
     fn read(&self, subject: Subject<'_>, name: &str, out: &mut Vec<Fact>) {
         match subject {
             Subject::Requester => self.read_requester(name, out),
+            // Load balancing needs several nodes; there is one.
+            Subject::Node => {}
             Subject::Resource(entity) => {
                 let drafted = self.draft.filter(|draft| {
                     draft.kind() == entity.kind && (entity.id.is_none() || entity.id == draft.id())

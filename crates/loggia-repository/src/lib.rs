@@ -45,7 +45,7 @@ use loggia_model::{Caller, Moment};
 use loggia_rules::{Action, Decision, Outcome};
 
 use crate::guard::Guard;
-use crate::store::{SessionRow, Store, StoreError};
+use crate::store::Store;
 
 pub use check::{AnonymousReport, AppReport, GateOutcome, GateReport};
 pub use clock::Clock;
@@ -60,6 +60,7 @@ pub use manage::{
 pub use record::{Resource, pool_kind};
 pub use refusal::{Code, Gate, Refusal};
 pub use site::{RuleProblem, RuleProblems, Site, SiteError, compile_rule};
+pub use store::{SessionRow, StoreError};
 pub use visit::{Access, OpenAppError, OpenedApp, VisitInfo};
 
 /// What the repository needs to be told.

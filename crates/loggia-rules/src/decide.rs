@@ -95,11 +95,13 @@ pub fn decide(
 ) -> Decision {
     let mut evaluator = Evaluator::new(rules, facts, context);
     let mut holding = |effect| -> Vec<Uuid> {
-        let mut ids: Vec<Uuid> = rules
-            .candidates(entity, action, context, effect)
-            .filter(|rule| evaluator.holds_for(rule.condition.clause(), entity, action))
-            .map(|rule| rule.id)
-            .collect();
+        let mut ids: Vec<Uuid> = evaluator.as_question(entity, action, |evaluator| {
+            rules
+                .candidates(entity, action, context, effect)
+                .filter(|rule| evaluator.holds(rule.condition.clause(), Some(entity)))
+                .map(|rule| rule.id)
+                .collect()
+        });
         ids.sort();
         ids.dedup();
         ids
@@ -112,9 +114,11 @@ pub fn decide(
     };
     let mut nearest = Vec::new();
     if granted_by.is_empty() {
-        for rule in rules.candidates(entity, action, context, Effect::Allow) {
-            nearest.push(explain::refusal(&mut evaluator, rule, entity, action));
-        }
+        evaluator.as_question(entity, action, |evaluator| {
+            for rule in rules.candidates(entity, action, context, Effect::Allow) {
+                nearest.push(explain::refusal(evaluator, rule, entity));
+            }
+        });
         nearest.sort_by(|one: &Refusal, other| {
             (one.distance, &one.rule_name, one.rule, &one.clause).cmp(&(
                 other.distance,
@@ -179,23 +183,27 @@ impl<'a> Request<'a> {
 
     /// The actions for which some rule with this effect holds.
     fn holding(&mut self, entity: &Entity, effect: Effect) -> Actions {
-        let rules = self.rules;
-        let mut holding = Actions::NONE;
-        for rule in rules.of(entity, self.context, effect) {
-            let missing = rule.actions - holding;
-            if missing.is_empty() {
-                continue;
-            }
-            let clause = rule.condition.clause();
+        let (rules, context) = (self.rules, self.context);
+        let (mut holding, mut open) = (Actions::NONE, Actions::NONE);
+        for rule in rules.of(entity, context, effect) {
             if rule.condition.asks_rules() {
-                // What the rules answer may depend on the action that they are asked for.
-                for action in missing.iter() {
-                    if self.evaluator.holds_for(clause, entity, action) {
-                        holding |= action.into();
-                    }
-                }
-            } else if self.evaluator.holds(clause, Some(entity)) {
-                holding |= missing;
+                open |= rule.actions;
+            } else if !(rule.actions - holding).is_empty()
+                && self.evaluator.holds(rule.condition.clause(), Some(entity))
+            {
+                holding |= rule.actions;
+            }
+        }
+        // What the rules answer may depend on the action that they are asked for.
+        for action in (open - holding).iter() {
+            let mut asking = rules
+                .candidates(entity, action, context, effect)
+                .filter(|rule| rule.condition.asks_rules());
+            let holds = self.evaluator.as_question(entity, action, |evaluator| {
+                asking.any(|rule| evaluator.holds(rule.condition.clause(), Some(entity)))
+            });
+            if holds {
+                holding |= action.into();
             }
         }
         holding

@@ -15,7 +15,7 @@ use crate::{Action, Entity, Fact, Facts, RequestContext, ResourceKind, Subject};
 pub(crate) const DEEPEST: usize = 8;
 /// How many may be asked for one decision. Rules that a person would write need a handful; rules
 /// that refer to each other in every way would need millions.
-const MOST_QUESTIONS: usize = 4096;
+const MOST_QUESTIONS: usize = 1024;
 
 /// Evaluates for one requester in one context, and remembers what the rules answered.
 ///
@@ -70,29 +70,25 @@ impl<'a> Evaluator<'a> {
     /// Whether the rules allow `action` on `entity`: some allowing rule holds and no forbidding
     /// one does.
     pub(crate) fn allows(&mut self, entity: &Entity, action: Action) -> bool {
-        self.begin(entity, action);
-        let allows = self.answer(entity, action);
-        self.asking.pop();
-        allows
+        self.as_question(entity, action, |evaluator| {
+            evaluator.some_holds(entity, action, Effect::Allow)
+        }) && !self.as_question(entity, action, |evaluator| {
+            evaluator.some_holds(entity, action, Effect::Forbid)
+        })
     }
 
-    /// Evaluates a rule's condition as part of the outermost question `action` on `entity`.
-    pub(crate) fn holds_for(&mut self, clause: &Clause, entity: &Entity, action: Action) -> bool {
-        self.begin(entity, action);
-        let holds = self.holds(clause, Some(entity));
-        self.asking.pop();
-        holds
-    }
-
-    /// Begins an outermost question; the caller pops it from `asking`.
-    pub(crate) fn begin(&mut self, entity: &Entity, action: Action) {
+    /// Evaluates as part of the outermost question whether `action` is allowed on `entity`.
+    pub(crate) fn as_question<T>(
+        &mut self,
+        entity: &Entity,
+        action: Action,
+        evaluate: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         self.questions = 0;
-        self.asking.clear();
         self.asking.push((entity.clone(), action));
-    }
-
-    pub(crate) fn end(&mut self) {
-        self.asking.clear();
+        let result = evaluate(self);
+        self.asking.pop();
+        result
     }
 
     fn answer(&mut self, entity: &Entity, action: Action) -> bool {

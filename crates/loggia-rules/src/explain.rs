@@ -4,7 +4,7 @@ use crate::decide::{Refusal, Rule};
 use crate::evaluate::Evaluator;
 use crate::problem::Span;
 use crate::program::{Clause, Node, Path, Term, Test};
-use crate::{Action, Entity, Fact};
+use crate::{Entity, Fact};
 
 /// A constant cannot turn out otherwise, so it is farther than anything else.
 const NEVER: usize = 1_000_000;
@@ -12,17 +12,9 @@ const NEVER: usize = 1_000_000;
 const MOST_VALUES: usize = 10;
 const LONGEST_VALUE: usize = 80;
 
-/// Explains a rule that did not hold for `action` on `entity`.
-pub(crate) fn refusal(
-    evaluator: &mut Evaluator<'_>,
-    rule: &Rule,
-    entity: &Entity,
-    action: Action,
-) -> Refusal {
-    evaluator.begin(entity, action);
-    let reason = reason(evaluator, rule.condition.clause(), Some(entity), true);
-    evaluator.end();
-    let reason = reason.unwrap_or_default();
+/// Explains a rule that did not hold for `entity`, within the question that it was asked for.
+pub(crate) fn refusal(evaluator: &mut Evaluator<'_>, rule: &Rule, entity: &Entity) -> Refusal {
+    let reason = reason(evaluator, rule.condition.clause(), Some(entity), true).unwrap_or_default();
     Refusal {
         rule: rule.id,
         rule_name: rule.name.clone(),

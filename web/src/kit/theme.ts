@@ -24,11 +24,18 @@ function resolve(choice: Theme): 'light' | 'dark' {
   return dark.matches ? 'dark' : 'light'
 }
 
+function apply(choice: Theme) {
+  if (choice === 'system') delete document.documentElement.dataset.theme
+  else document.documentElement.dataset.theme = choice
+}
+
+// Runs before the first paint, as the pages' scripts do.
+apply(theme.value)
+
 export function chooseTheme(choice: Theme) {
   theme.value = choice
   shownTheme.value = resolve(choice)
-  if (choice === 'system') delete document.documentElement.dataset.theme
-  else document.documentElement.dataset.theme = choice
+  apply(choice)
   try {
     if (choice === 'system') localStorage.removeItem(key)
     else localStorage.setItem(key, choice)

@@ -17,8 +17,21 @@ export interface Doc extends EnigmaJS.QixObject {
 
 export interface GenericObject extends EnigmaJS.QixObject {
   getLayout(): Promise<unknown>
-  getEffectiveProperties(): Promise<unknown>
+  getListObjectData(path: string, pages: readonly Page[]): Promise<unknown>
+  selectListObjectValues(path: string, values: readonly number[], toggle: boolean): Promise<unknown>
+  searchListObjectFor(path: string, match: string): Promise<unknown>
+  acceptListObjectSearch(path: string, toggle: boolean): Promise<unknown>
+  abortListObjectSearch(path: string): Promise<unknown>
+  selectListObjectPossible(path: string): Promise<unknown>
+  clearSelections(path: string): Promise<unknown>
   removeListener(event: 'changed' | 'closed', listener: () => void): void
+}
+
+export interface Page {
+  readonly qTop: number
+  readonly qLeft: number
+  readonly qWidth: number
+  readonly qHeight: number
 }
 
 export interface Field extends EnigmaJS.QixObject {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { readValues, searchPattern } from './fieldValues'
 import { chipText, readSelections, summary, type FieldSelection } from './selections'
 import { neighbour, pairs, readingOrder, readSheet } from './sheetLayout'
 
@@ -71,4 +72,25 @@ test('the current selections are read and summed up', () => {
   })
   expect(selections).toMatchObject({ back: 2, forward: 0 })
   expect(summary(selections)).toBe('Carrier name: Delta; Month: 5 of 12')
+})
+
+test('a field’s values are read with what they are now', () => {
+  const cell = (qText: string, qElemNumber: number, qState: string) => [{ qText, qElemNumber, qState }]
+  const { total, values } = readValues({
+    qListObject: {
+      qSize: { qcx: 1, qcy: 900 },
+      qDataPages: [{ qMatrix: [cell('JFK', 1, 'S'), cell('LGA', 2, 'A'), cell('EWR', 0, 'XL'), cell('-', -2, 'O'), cell('BOS', 4, 'new')] }],
+    },
+  })
+  expect(total).toBe(900)
+  expect(values.map(({ text, state, isLocked }) => `${text} ${state}${isLocked ? ' locked' : ''}`)).toEqual(['JFK selected', 'LGA alternative', 'EWR excluded locked', 'BOS possible'])
+})
+
+test.each([
+  ['  ', ''],
+  ['new york', '*new york*'],
+  ['J*', 'J*'],
+  ['>=10', '>=10'],
+])('searching for "%s" asks the engine for "%s"', (typed, expected) => {
+  expect(searchPattern(typed)).toBe(expected)
 })

@@ -1,0 +1,72 @@
+//! What happens to sessions when an entrance changes: exactly those end that it no longer takes.
+//! Everybody else stays, sockets included.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use loggia_auth::Sessions;
+use loggia_model::entity::{AnonymousMode, VirtualProxy};
+use loggia_model::{Principal, SessionEnd, VirtualProxyId};
+use loggia_repository::{Repository, Site};
+use parking_lot::Mutex;
+use tracing::info;
+
+/// Follows the site's snapshots from now on.
+pub(crate) fn follow(repository: &Repository, sessions: &Sessions) {
+    let sessions = sessions.clone();
+    let site = repository.site();
+    // Sessions of the last run meet the entrances as they are today.
+    for entrance in site.virtual_proxies() {
+        dismiss(&sessions, entrance);
+    }
+    sessions.end_where(SessionEnd::Closed, |session| {
+        site.virtual_proxy(session.entrance).is_none() || is_orphan(&site, &session.principal)
+    });
+    let before = Mutex::new(entrances(&site));
+    repository.subscribe(move |site| {
+        let mut before = before.lock();
+        let after = entrances(site);
+        for (id, entrance) in &after {
+            match before.get(id) {
+                Some(old) if Arc::ptr_eq(old, entrance) => {}
+                Some(old) => react(&sessions, old, entrance),
+                None => {}
+            }
+        }
+        for (id, entrance) in before.iter().filter(|(id, _)| !after.contains_key(id)) {
+            let ended = sessions.end_where(SessionEnd::Closed, |session| session.entrance == *id);
+            info!(ended, "entrance {:?} was deleted", entrance.prefix.as_str());
+        }
+        *before = after;
+    });
+}
+
+fn entrances(site: &Site) -> HashMap<VirtualProxyId, Arc<VirtualProxy>> {
+    site.virtual_proxies().map(|entrance| (entrance.id, Arc::clone(entrance))).collect()
+}
+
+fn react(sessions: &Sessions, old: &VirtualProxy, new: &VirtualProxy) {
+    if old.anonymous != new.anonymous {
+        let ended = dismiss(sessions, new);
+        info!(ended, "entrance {:?} changed its anonymous mode", new.prefix.as_str());
+    }
+    if old.inactivity_minutes != new.inactivity_minutes {
+        sessions.set_timeout(new.id, new.inactivity_minutes);
+    }
+}
+
+fn dismiss(sessions: &Sessions, entrance: &VirtualProxy) -> usize {
+    match entrance.anonymous {
+        AnonymousMode::Never => sessions.end_where(SessionEnd::Closed, |session| {
+            session.entrance == entrance.id && session.is_anonymous()
+        }),
+        AnonymousMode::Always => sessions.end_where(SessionEnd::Closed, |session| {
+            session.entrance == entrance.id && !session.is_anonymous()
+        }),
+        AnonymousMode::Allowed => 0,
+    }
+}
+
+fn is_orphan(site: &Site, principal: &Principal) -> bool {
+    matches!(principal, Principal::User { id, .. } if site.user(*id).is_none())
+}

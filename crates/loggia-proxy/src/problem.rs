@@ -1,0 +1,367 @@
+//! What does somebody read who is turned away? One true sentence, a code, a reference that leads
+//! to the log line, and the one thing to do next. Never a rule's text, nor the name of anything
+//! they may not know.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use loggia_model::Moment;
+use loggia_repository::{Code, Gate, Refusal};
+use serde_json::{Value, json};
+use tracing::info;
+
+use crate::edge::EdgeFault;
+use crate::headers;
+use crate::page::{Html, Page, PageKind, Templates};
+
+/// An answer other than what was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub title: String,
+    pub text: String,
+    pub reference: String,
+    pub time: Moment,
+    pub action: Option<Link>,
+    pub secondary: Option<Link>,
+    /// Seconds after which trying again makes sense.
+    pub retry_after: Option<u64>,
+}
+
+/// A button.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub label: &'static str,
+    pub href: String,
+}
+
+/// Who is turned away, and what they could do instead.
+#[derive(Clone, Debug, Default)]
+pub struct Reader {
+    pub is_visitor: bool,
+    /// Address of the entrance: empty or `/public`.
+    pub base: String,
+    /// Login page that leads back to what was asked for; none where nobody can log in.
+    pub login: Option<String>,
+}
+
+impl Link {
+    #[must_use]
+    pub fn new(label: &'static str, href: impl Into<String>) -> Link {
+        Link { label, href: href.into() }
+    }
+}
+
+impl Problem {
+    /// A problem without buttons.
+    #[must_use]
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &str,
+        text: &str,
+        now: Moment,
+    ) -> Problem {
+        Problem {
+            status,
+            code,
+            title: title.to_owned(),
+            text: text.to_owned(),
+            reference: loggia_auth::random_reference().unwrap_or_default(),
+            time: now,
+            action: None,
+            secondary: None,
+            retry_after: None,
+        }
+    }
+
+    /// A refusal that was logged already, in words for its reader.
+    #[must_use]
+    pub fn of_refusal(refusal: &Refusal, reader: &Reader) -> Problem {
+        let hub = Link::new("Back to the hub", format!("{}/hub", reader.base));
+        let login = reader.login.clone().map(|href| Link::new("Log in", href));
+        let (status, title, text) = words(refusal, reader.is_visitor);
+        let (action, secondary) = match refusal.code {
+            Code::EntLogin => (login, None),
+            Code::EntUnknown => (None, None),
+            Code::SesTimeout | Code::SesOut => (login.or(Some(hub)), None),
+            Code::EntFull => (login, None),
+            // Nothing in this entrance is for somebody whose account is refused.
+            Code::AccInactive => (None, None),
+            _ if reader.is_visitor => match login {
+                Some(login) => (Some(login), Some(hub)),
+                None => (Some(hub), None),
+            },
+            _ => (Some(hub), None),
+        };
+        let wait = refusal.renews.map(|renews| renews.millis_since(refusal.time));
+        Problem {
+            status,
+            code: refusal.code.as_str(),
+            title: title.to_owned(),
+            text,
+            reference: refusal.reference.clone(),
+            time: refusal.time,
+            action,
+            secondary,
+            retry_after: wait.filter(|wait| *wait > 0).map(|wait| wait.unsigned_abs() / 1_000 + 1),
+        }
+    }
+
+    /// What the edge turned away; logged here.
+    #[must_use]
+    pub fn of_edge_fault(fault: &EdgeFault, address: &str, now: Moment) -> Problem {
+        let text = format!("The request was not understood: {fault}.");
+        let problem = Problem::new(fault.status(), fault.code(), "Bad request", &text, now);
+        problem.log("edge", address, &fault.to_string());
+        problem
+    }
+
+    /// There is nothing at the address, for anybody.
+    #[must_use]
+    pub fn nothing_here(reader: &Reader, now: Moment) -> Problem {
+        let text = "There is nothing at this address.";
+        let mut problem = Problem::new(StatusCode::NOT_FOUND, "NOT-FOUND", "Not found", text, now);
+        problem.action = Some(Link::new("Go to the hub", format!("{}/hub", reader.base)));
+        problem
+    }
+
+    /// The server could not do its work; `detail` is for the log only.
+    #[must_use]
+    pub fn internal(detail: &str, now: Moment) -> Problem {
+        let text = "Something went wrong inside the hub. Trying again may help.";
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        let problem = Problem::new(status, "INTERNAL", "Something went wrong", text, now);
+        tracing::error!(reference = problem.reference, "{detail}");
+        problem
+    }
+
+    /// The body is larger than what this address takes.
+    #[must_use]
+    pub fn too_large(limit: usize, now: Moment) -> Problem {
+        let text = format!("The request's body is larger than the {limit} bytes taken here.");
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        Problem::new(status, "REQ-SIZE", "Too large", &text, now)
+    }
+
+    /// Writes the log line of a refusal that the repository did not make.
+    pub fn log(&self, gate: &'static str, principal: &str, finding: &str) {
+        info!(
+            target: "loggia::refusal",
+            code = self.code,
+            gate,
+            principal,
+            reference = self.reference,
+            "refused {principal} at the {gate} gate: {finding}"
+        );
+    }
+
+    /// The answer for programs.
+    #[must_use]
+    pub fn json(&self) -> Response {
+        let body = json!({
+            "code": self.code,
+            "title": self.title,
+            "detail": self.text,
+            "reference": self.reference,
+        });
+        let mut response = Response::new(Body::from(body.to_string()));
+        let headers = response.headers_mut();
+        let json = HeaderValue::from_static("application/json; charset=utf-8");
+        headers.insert(header::CONTENT_TYPE, json);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.finish(response)
+    }
+
+    /// The answer for people: `block` is the data block without the message.
+    #[must_use]
+    pub fn page(&self, templates: &Templates, block: Value) -> Response {
+        let page = Page {
+            kind: PageKind::Message,
+            title: self.title.clone(),
+            data: self.in_block(block),
+            content: self.content(),
+        };
+        self.finish(page_response(templates, &page))
+    }
+
+    /// The same on another page, such as the login form.
+    #[must_use]
+    pub fn in_block(&self, mut block: Value) -> Value {
+        if let Some(members) = block.as_object_mut() {
+            members.insert("message".to_owned(), self.message());
+        }
+        block
+    }
+
+    /// The message as HTML for those without scripts.
+    #[must_use]
+    pub fn content(&self) -> Html {
+        let mut html = Html::default()
+            .markup("<main class=\"card-page\"><section class=\"card\"><h1>")
+            .plain(&self.title)
+            .markup("</h1><p>")
+            .plain(&self.text)
+            .markup("</p>");
+        for link in self.action.iter().chain(&self.secondary) {
+            html = html.markup("<p>").link(&link.href, link.label).markup("</p>");
+        }
+        if !self.reference.is_empty() {
+            html = html
+                .markup("<p><small>")
+                .plain(self.code)
+                .markup(" · ")
+                .plain(&self.reference)
+                .markup("</small></p>");
+        }
+        html.markup("</section></main>")
+    }
+
+    /// Status and headers that both kinds of answer have.
+    #[must_use]
+    pub fn finish(&self, mut response: Response) -> Response {
+        *response.status_mut() = self.status;
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
+    fn message(&self) -> Value {
+        let link = |link: &Option<Link>| match link {
+            Some(link) => json!({ "label": link.label, "href": link.href }),
+            None => Value::Null,
+        };
+        json!({
+            "code": self.code,
+            "status": self.status.as_u16(),
+            "title": self.title,
+            "text": self.text,
+            "reference": self.reference,
+            "time": iso(self.time),
+            "action": link(&self.action),
+            "secondary": link(&self.secondary),
+        })
+    }
+}
+
+/// A page as a response.
+#[must_use]
+pub fn page_response(templates: &Templates, page: &Page) -> Response {
+    let mut response = Response::new(Body::from(templates.fill(page)));
+    headers::page(response.headers_mut(), page.kind);
+    response
+}
+
+/// Whether the sender shows what it gets to a person.
+#[must_use]
+pub fn wants_html(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("text/html"))
+}
+
+/// `2026-11-24T08:15:30.123Z`.
+#[must_use]
+pub fn iso(moment: Moment) -> String {
+    jiff::Timestamp::from_millisecond(moment.0)
+        .map(|timestamp| format!("{timestamp:.3}"))
+        .unwrap_or_default()
+}
+
+fn words(refusal: &Refusal, is_visitor: bool) -> (StatusCode, &'static str, String) {
+    let renews = refusal.renews.map(|renews| format!(" It is renewed at {}.", iso(renews)));
+    match refusal.code {
+        Code::LicNone => (
+            StatusCode::FORBIDDEN,
+            "No access to apps",
+            "No licence of this hub covers your visit. Ask its administrator for access.".into(),
+        ),
+        Code::LicAnonKind => (
+            StatusCode::FORBIDDEN,
+            "No access for visitors",
+            "Opening apps needs a licence, and no licence of this hub is for visitors.".into(),
+        ),
+        Code::LicEmpty => (
+            StatusCode::FORBIDDEN,
+            "No capacity left",
+            format!(
+                "The capacity for opening apps is used up.{}",
+                renews.unwrap_or_else(|| " Please come back later.".into())
+            ),
+        ),
+        Code::LicSessions => (
+            StatusCode::FORBIDDEN,
+            "Too many sessions",
+            "You are using this hub in too many places at once. Log out in one of them.".into(),
+        ),
+        Code::AccInactive => (
+            StatusCode::FORBIDDEN,
+            "Account not active",
+            "Your account is not active. Ask the administrator to activate it.".into(),
+        ),
+        Code::RuleDenied => (
+            StatusCode::NOT_FOUND,
+            "Not available",
+            if is_visitor {
+                "There is nothing at this address, or it is not shared with visitors.".into()
+            } else {
+                "There is nothing at this address, or it is not shared with you.".into()
+            },
+        ),
+        Code::SesTimeout => (
+            StatusCode::UNAUTHORIZED,
+            "Session ended",
+            "Your session ended because nothing happened for a while.".into(),
+        ),
+        Code::SesOut => {
+            (StatusCode::UNAUTHORIZED, "Logged out", "You have been logged out.".into())
+        }
+        Code::EntLogin => (
+            StatusCode::UNAUTHORIZED,
+            "Log in first",
+            "This entrance asks everyone to log in.".into(),
+        ),
+        Code::EntUnknown => (
+            StatusCode::NOT_FOUND,
+            "No such entrance",
+            "This hub has no entrance of that name. Check the address.".into(),
+        ),
+        Code::EntFull => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Many visitors",
+            "As many visitors as this entrance takes are here. Please come back later.".into(),
+        ),
+        #[allow(unreachable_patterns, reason = "codes may be added before their words are")]
+        _ => (StatusCode::FORBIDDEN, "Not possible", "This hub refused what you asked for.".into()),
+    }
+}
+
+/// A refusal at the entrance, where there may be no caller yet.
+#[must_use]
+pub fn entrance_refusal(
+    code: Code,
+    principal: &str,
+    entrance: &loggia_model::Prefix,
+    finding: &str,
+    now: Moment,
+    version: u64,
+) -> Refusal {
+    Refusal {
+        code,
+        gate: Gate::Entrance,
+        time: now,
+        reference: loggia_auth::random_reference().unwrap_or_default(),
+        principal: principal.to_owned(),
+        entrance: entrance.clone(),
+        app: None,
+        finding: finding.to_owned(),
+        renews: None,
+        version,
+    }
+    .logged()
+}

@@ -1,0 +1,580 @@
+//! A request's way through the entrance: edge, entrance, session, caller.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use loggia_auth::{BeginError, NewSession, Scheme, Session, SessionSecret, Sessions, VisitorCaps};
+use loggia_model::entity::{AnonymousMode, VirtualProxy};
+use loggia_model::{Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd};
+use loggia_repository::{Code, Repository, Site};
+use serde_json::{Value, json};
+
+use crate::admit::{Admission, Ask, Presented, admit};
+use crate::cookie;
+use crate::edge::{Network, Screened, screen};
+use crate::headers;
+use crate::host::Origin;
+use crate::page::{Templates, product};
+use crate::problem::{Problem, Reader, entrance_refusal, wants_html};
+use crate::query;
+use crate::route::{Chosen, Need, Route, choose};
+
+/// The entrances of a server; clones share everything.
+#[derive(Clone)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+}
+
+/// What the entrances need.
+pub struct Ingredients {
+    pub repository: Repository,
+    pub sessions: Sessions,
+    /// Ways to sign in, in the order they are asked.
+    pub schemes: Vec<Box<dyn Scheme>>,
+    pub templates: Templates,
+    /// Forwarders that are believed when they name the client.
+    pub trusted: Vec<Network>,
+    /// Time for sessions: steady, also when the wall clock is set.
+    pub clock: Arc<dyn Fn() -> Moment + Send + Sync>,
+    /// Called when a visitor has become a user, before the visitor's session ends.
+    pub on_upgrade: Box<OnUpgrade>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) repository: Repository,
+    pub(crate) sessions: Sessions,
+    pub(crate) schemes: Vec<Box<dyn Scheme>>,
+    pub(crate) templates: Templates,
+    trusted: Vec<Network>,
+    clock: Arc<dyn Fn() -> Moment + Send + Sync>,
+    pub(crate) on_upgrade: Box<OnUpgrade>,
+}
+
+/// Told who the visitor was and who they have become.
+pub type OnUpgrade = dyn Fn(&Principal, &Principal) + Send + Sync;
+
+/// What becomes of a request at the entrance.
+pub enum Passage {
+    /// It is answered here.
+    Answer(Response),
+    /// It goes on.
+    Go(Box<Entered>),
+}
+
+/// A request that came through the entrance.
+#[derive(Clone)]
+pub struct Entered {
+    pub screened: Screened,
+    pub entrance: Arc<VirtualProxy>,
+    pub route: Route,
+    /// Nobody only where the route needs nobody, or where a socket is to be told to sign in.
+    pub guest: Option<Guest>,
+    pub must_sign_in: bool,
+    set_cookie: Option<HeaderValue>,
+}
+
+/// Whoever asks, with the session they ask in.
+#[derive(Clone)]
+pub struct Guest {
+    pub session: Arc<Session>,
+    pub caller: Caller,
+}
+
+impl Proxy {
+    #[must_use]
+    pub fn new(from: Ingredients) -> Proxy {
+        crate::changes::follow(&from.repository, &from.sessions);
+        Proxy {
+            shared: Arc::new(Shared {
+                repository: from.repository,
+                sessions: from.sessions,
+                schemes: from.schemes,
+                templates: from.templates,
+                trusted: from.trusted,
+                clock: from.clock,
+                on_upgrade: from.on_upgrade,
+            }),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    #[must_use]
+    pub fn templates(&self) -> &Templates {
+        &self.shared.templates
+    }
+
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.shared.sessions
+    }
+
+    /// The present moment, as sessions count it.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        (self.shared.clock)()
+    }
+
+    /// Leads a request through gates 1 and 2. Headers that nobody outside may send are gone
+    /// afterwards.
+    pub fn enter(&self, parts: &mut Parts, peer: IpAddr, is_encrypted: bool) -> Passage {
+        let now = self.now();
+        let screened = match screen(parts, peer, is_encrypted, &self.shared.trusted) {
+            Ok(screened) => screened,
+            Err(fault) => {
+                let problem = Problem::of_edge_fault(&fault, &peer.to_string(), now);
+                let mut response = self.foreign(&problem, &parts.headers);
+                // What cannot be read for certain ends the connection.
+                response
+                    .headers_mut()
+                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
+                return Passage::Answer(response);
+            }
+        };
+        let site = self.shared.repository.site();
+        let is_entrance = |prefix: &Prefix| site.entrance(prefix).is_some();
+        let (prefix, route) =
+            match choose(screened.path.segments(), screened.is_socket, is_entrance) {
+                Chosen::Entrance { prefix, route } => (prefix, route),
+                Chosen::UnknownEntrance => {
+                    return Passage::Answer(self.unknown_entrance(&site, &screened, parts));
+                }
+                Chosen::Nothing => {
+                    let problem = Problem::nothing_here(&Reader::default(), now);
+                    return Passage::Answer(self.foreign(&problem, &parts.headers));
+                }
+            };
+        let Some(entrance) = site.entrance(&prefix).cloned() else {
+            return Passage::Answer(self.unknown_entrance(&site, &screened, parts));
+        };
+        self.admit(parts, screened, entrance, route, now)
+    }
+
+    /// Puts what every answer carries onto this one.
+    pub fn finish(&self, entered: &Entered, response: &mut Response) {
+        if let Some(cookie) = &entered.set_cookie {
+            response.headers_mut().append(header::SET_COOKIE, cookie.clone());
+        }
+        headers::protect(response.headers_mut());
+        headers::additional(response.headers_mut(), &entered.entrance);
+    }
+
+    /// A refusal as whoever asked can read it.
+    #[must_use]
+    pub fn refuse(&self, entered: &Entered, problem: &Problem, headers: &HeaderMap) -> Response {
+        let is_page_route = entered.route.need() == Need::Page;
+        let is_json = headers
+            .get(header::ACCEPT)
+            .is_some_and(|accept| accept.as_bytes().starts_with(b"application/json"));
+        if wants_html(headers) || (is_page_route && !is_json) {
+            problem.page(&self.shared.templates, self.block(entered))
+        } else {
+            problem.json()
+        }
+    }
+
+    /// The data block of every page of this request, without what the page is about.
+    #[must_use]
+    pub fn block(&self, entered: &Entered) -> Value {
+        let base = entered.base();
+        let csrf = entered.guest.as_ref().map(|guest| guest.session.csrf.to_string());
+        json!({
+            "base": base,
+            "entrance": entrance_block(&entered.entrance),
+            "product": product(),
+            "me": self.me(entered),
+            "csrf": csrf.unwrap_or_default(),
+        })
+    }
+
+    fn me(&self, entered: &Entered) -> Value {
+        let base = entered.base();
+        let can_log_in = entered.entrance.anonymous != AnonymousMode::Always;
+        match entered.guest.as_ref().map(|guest| &guest.caller.principal) {
+            Some(Principal::User { id, key }) => json!({
+                "isAnonymous": false,
+                "name": self.display_name(*id, key),
+                "directory": key.directory(),
+                "userId": key.id(),
+                "logoutUrl": format!("{base}/logout"),
+            }),
+            _ if can_log_in => json!({
+                "isAnonymous": true,
+                "name": "Visitor",
+                "loginUrl": format!("{base}/login"),
+            }),
+            _ => json!({ "isAnonymous": true, "name": "Visitor" }),
+        }
+    }
+
+    pub(crate) fn display_name(
+        &self,
+        id: loggia_model::UserId,
+        key: &loggia_model::UserKey,
+    ) -> String {
+        let site = self.shared.repository.site();
+        site.user(id).map_or_else(|| key.id().to_owned(), |user| user.name.clone())
+    }
+
+    /// Gate 2.
+    fn admit(
+        &self,
+        parts: &Parts,
+        screened: Screened,
+        entrance: Arc<VirtualProxy>,
+        route: Route,
+        now: Moment,
+    ) -> Passage {
+        let cookie_name = entrance.session_cookie.clone();
+        let cookies: Vec<&str> = cookie::values(&parts.headers, &cookie_name).collect();
+        let session =
+            cookies.iter().find_map(|value| self.shared.sessions.find(value, entrance.id, now));
+        let presented = match &session {
+            None => Presented::Nothing,
+            Some(session) if session.is_anonymous() => Presented::Visitor,
+            Some(_) => Presented::User,
+        };
+        let ask = Ask {
+            need: route.need(),
+            is_get: matches!(parts.method, Method::GET | Method::HEAD),
+            forces_sign_in: screened
+                .query
+                .get("forceAuthentication")
+                .is_some_and(|value| value.eq_ignore_ascii_case("yes")),
+        };
+        let mut entered = Entered {
+            screened,
+            entrance,
+            route,
+            guest: None,
+            must_sign_in: false,
+            set_cookie: None,
+        };
+        // Before a session is begun or used: a foreign page must not even learn whether there is
+        // one.
+        if entered.screened.is_socket && !self.origin_is_allowed(&entered, &parts.headers) {
+            return Passage::Answer(self.foreign_origin(&entered, &parts.headers));
+        }
+        match admit(entered.entrance.anonymous, presented, ask) {
+            Admission::Use => {
+                if let Some(session) = session {
+                    self.shared.sessions.touch(&session, now);
+                    self.seat(&mut entered, session);
+                }
+            }
+            Admission::Nobody => {}
+            Admission::TellSocket => entered.must_sign_in = true,
+            Admission::BeginVisitor => {
+                return self.begin_visitor(entered, &cookies, &parts.headers, now);
+            }
+            Admission::ReplaceByVisitor => {
+                if let Some(session) = session {
+                    self.shared.sessions.end(&session, SessionEnd::Closed);
+                }
+                return self.begin_visitor(entered, &[], &parts.headers, now);
+            }
+            Admission::SignIn => {
+                let location = entered.login_with_target();
+                let mut response = redirect(StatusCode::FOUND, &location);
+                self.finish(&entered, &mut response);
+                return Passage::Answer(response);
+            }
+            Admission::Unauthenticated => {
+                let version = self.shared.repository.site().version();
+                let refusal = entrance_refusal(
+                    Code::EntLogin,
+                    &entered.screened.address.to_string(),
+                    &entered.entrance.prefix,
+                    "no session, and visitors are not admitted",
+                    now,
+                    version,
+                );
+                let problem = Problem::of_refusal(&refusal, &entered.reader());
+                let mut response = self.refuse(&entered, &problem, &parts.headers);
+                self.finish(&entered, &mut response);
+                return Passage::Answer(response);
+            }
+        }
+        if let Some(response) = self.check_socket_token(&entered, &parts.headers) {
+            return Passage::Answer(response);
+        }
+        Passage::Go(Box::new(entered))
+    }
+
+    fn begin_visitor(
+        &self,
+        mut entered: Entered,
+        cookies: &[&str],
+        request: &HeaderMap,
+        now: Moment,
+    ) -> Passage {
+        let entrance = Arc::clone(&entered.entrance);
+        let caps = VisitorCaps {
+            in_total: entrance.max_anonymous_sessions,
+            per_address: entrance.max_anonymous_sessions_per_address,
+        };
+        let address = Some(entered.screened.address);
+        let minutes = entrance.inactivity_minutes;
+        let sessions = &self.shared.sessions;
+        let begun = match cookies.iter().find_map(|value| SessionSecret::parse(value)) {
+            Some(dead) => {
+                sessions.begin_visitor_for(&dead, entrance.id, minutes, address, caps, now)
+            }
+            None => sessions
+                .begin_visitor(entrance.id, minutes, address, caps, now)
+                .map(|begun| (Some(begun.secret), begun.session)),
+        };
+        match begun {
+            Ok((secret, session)) => {
+                entered.set_cookie = secret.and_then(|secret| {
+                    cookie::session(&entrance, &secret.reveal(), entered.screened.is_secure)
+                });
+                self.seat(&mut entered, session);
+                Passage::Go(Box::new(entered))
+            }
+            Err(BeginError::NoRandomness(error)) => {
+                let problem = Problem::internal(&error.to_string(), now);
+                Passage::Answer(self.refuse(&entered, &problem, request))
+            }
+            Err(error @ (BeginError::Full(_) | BeginError::FullForAddress(_))) => {
+                let refusal = entrance_refusal(
+                    Code::EntFull,
+                    &entered.screened.address.to_string(),
+                    &entrance.prefix,
+                    &error.to_string(),
+                    now,
+                    self.shared.repository.site().version(),
+                );
+                let mut problem = Problem::of_refusal(&refusal, &entered.reader());
+                problem.retry_after = Some(60);
+                let mut response = self.refuse(&entered, &problem, request);
+                self.finish(&entered, &mut response);
+                Passage::Answer(response)
+            }
+        }
+    }
+
+    /// Begins a user's session and says which cookie carries it.
+    pub(crate) fn begin_user(
+        &self,
+        entered: &Entered,
+        principal: Principal,
+        attributes: Vec<(String, String)>,
+        now: Moment,
+    ) -> Result<Option<HeaderValue>, BeginError> {
+        let new = NewSession {
+            address: Some(entered.screened.address),
+            attributes,
+            ..NewSession::new(entered.entrance.id, principal, entered.entrance.inactivity_minutes)
+        };
+        let begun = self.shared.sessions.begin(new, now)?;
+        Ok(cookie::session(&entered.entrance, &begun.secret.reveal(), entered.screened.is_secure))
+    }
+
+    fn seat(&self, entered: &mut Entered, session: Arc<Session>) {
+        let screened = &entered.screened;
+        let request_type = match entered.route {
+            Route::Socket(_) => "WebSocket",
+            Route::Hub { .. } | Route::App { .. } => "Http",
+            _ => "Api",
+        };
+        let context = match entered.route {
+            Route::Qrs(_) => RequestContext::Console,
+            _ => RequestContext::Hub,
+        };
+        let environment = Environment {
+            ip: Some(screened.address),
+            os: screened.agent.os.to_owned(),
+            device: screened.agent.device.to_owned(),
+            browser: screened.agent.browser.clone(),
+            is_secure: screened.is_secure,
+            virtual_proxy: entered.entrance.prefix.clone(),
+            request_type: request_type.to_owned(),
+            attributes: session.attributes.to_vec(),
+        };
+        let caller = Caller {
+            principal: session.principal.clone(),
+            context,
+            environment,
+            session: Some(session.id),
+        };
+        entered.guest = Some(Guest { session, caller });
+    }
+
+    /// A browser always says where a socket was asked for from. What says nothing is no browser,
+    /// and holds no cookie that it did not get on purpose.
+    fn origin_is_allowed(&self, entered: &Entered, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let Some(origin) = origins.next() else { return true };
+        if origins.next().is_some() {
+            return false;
+        }
+        let origin = origin.to_str().ok().and_then(Origin::parse);
+        origin.is_some_and(|origin| {
+            origin.is_of(&entered.screened.host)
+                || origin.is_listed(&entered.entrance.host_allow_list)
+        })
+    }
+
+    fn foreign_origin(&self, entered: &Entered, request: &HeaderMap) -> Response {
+        let origin = request.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+        let text = "Sockets may be opened only from this hub's own pages.";
+        let problem =
+            Problem::new(StatusCode::FORBIDDEN, "REQ-ORIGIN", "Not from there", text, self.now());
+        let finding = format!(
+            "socket from origin {:?}, which entrance {:?} does not list",
+            short(origin.unwrap_or_default()),
+            entered.entrance.prefix.as_str()
+        );
+        problem.log("entrance", &entered.screened.address.to_string(), &finding);
+        let mut response = problem.json();
+        self.finish(entered, &mut response);
+        response
+    }
+
+    /// A socket that brings a token must bring its session's.
+    fn check_socket_token(&self, entered: &Entered, request: &HeaderMap) -> Option<Response> {
+        if !entered.screened.is_socket {
+            return None;
+        }
+        let token =
+            entered.screened.query.get("qlik-csrf-token").filter(|text| !text.is_empty())?;
+        let guest = entered.guest.as_ref()?;
+        if same(token, &guest.session.csrf) {
+            return None;
+        }
+        Some(self.forged(entered, &guest.caller.principal.to_string(), request))
+    }
+
+    /// The answer to a request without the token of its session.
+    pub(crate) fn forged(
+        &self,
+        entered: &Entered,
+        principal: &str,
+        request: &HeaderMap,
+    ) -> Response {
+        let text = "The request did not come from a page of this hub, or the page is too old.";
+        let now = self.now();
+        let problem = Problem::new(StatusCode::FORBIDDEN, "REQ-CSRF", "Not accepted", text, now);
+        problem.log("entrance", principal, "missing or wrong csrf token, or a foreign page");
+        let mut response = self.refuse(entered, &problem, request);
+        self.finish(entered, &mut response);
+        response
+    }
+
+    fn unknown_entrance(&self, site: &Site, screened: &Screened, parts: &Parts) -> Response {
+        let name = screened.path.segments().first().map(|name| short(name)).unwrap_or_default();
+        let refusal = entrance_refusal(
+            Code::EntUnknown,
+            &screened.address.to_string(),
+            &Prefix::default_entrance(),
+            &format!("there is no entrance {name:?}"),
+            self.now(),
+            site.version(),
+        );
+        let problem = Problem::of_refusal(&refusal, &Reader::default());
+        self.foreign(&problem, &parts.headers)
+    }
+
+    /// An answer to somebody who came through no entrance.
+    #[must_use]
+    pub fn foreign(&self, problem: &Problem, request: &HeaderMap) -> Response {
+        let mut response = if wants_html(request) {
+            let block = json!({
+                "base": "",
+                "entrance": { "prefix": "", "anonymous": "never" },
+                "product": product(),
+                "me": { "isAnonymous": true, "name": "Visitor" },
+                "csrf": "",
+            });
+            problem.page(&self.shared.templates, block)
+        } else {
+            problem.json()
+        };
+        headers::protect(response.headers_mut());
+        response
+    }
+}
+
+impl Entered {
+    /// Address of the entrance: empty or `/public`.
+    #[must_use]
+    pub fn base(&self) -> String {
+        self.entrance.prefix.base()
+    }
+
+    /// `https://hub.example`, as the client addressed us.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let scheme = if self.screened.is_secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.screened.host)
+    }
+
+    /// Whether somebody who is no visitor yet could sign in here.
+    #[must_use]
+    pub fn can_log_in(&self) -> bool {
+        self.entrance.anonymous != AnonymousMode::Always
+    }
+
+    /// The path and query that were asked for, for coming back to.
+    #[must_use]
+    pub fn asked_for(&self) -> String {
+        let path = self.screened.path.as_str();
+        match self.screened.query.without("forceAuthentication").as_str() {
+            "" => path.to_owned(),
+            query => format!("{path}?{query}"),
+        }
+    }
+
+    /// The login page that leads back to what was asked for.
+    #[must_use]
+    pub fn login_with_target(&self) -> String {
+        format!("{}/login?target={}", self.base(), query::encode(&self.asked_for()))
+    }
+
+    /// This request's sender as the reader of a refusal.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        let is_visitor = self.guest.as_ref().is_none_or(|guest| guest.session.is_anonymous());
+        let login = (is_visitor && self.can_log_in()).then(|| self.login_with_target());
+        Reader { is_visitor, base: self.base(), login }
+    }
+}
+
+/// A redirect to an address of our own making.
+#[must_use]
+pub fn redirect(status: StatusCode, location: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Compares secrets without telling by the time taken how much of them agrees.
+pub(crate) fn same(a: &str, b: &str) -> bool {
+    loggia_auth::secret::same_text(a, b)
+}
+
+fn entrance_block(entrance: &VirtualProxy) -> Value {
+    let anonymous = match entrance.anonymous {
+        AnonymousMode::Never => "never",
+        AnonymousMode::Allowed => "allowed",
+        AnonymousMode::Always => "always",
+    };
+    json!({ "prefix": entrance.prefix.as_str(), "anonymous": anonymous })
+}
+
+/// Text from outside, short enough for a log line.
+fn short(text: &str) -> String {
+    text.chars().take(100).collect()
+}

@@ -1,0 +1,154 @@
+//! What does a client read when something was not done? The one place where our errors become
+//! status codes.
+
+use http::StatusCode;
+use loggia_repository::{Code, Conflict, Gate, ManageError, Refusal, StoreError, Violation};
+use serde_json::{Value, json};
+
+/// An answer other than success.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) detail: String,
+    pub(crate) reference: Option<String>,
+    /// Every problem of the request.
+    pub(crate) violations: Vec<Violation>,
+    /// For 405: the methods there are.
+    pub(crate) allow: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            reference: None,
+            violations: Vec::new(),
+            allow: None,
+        }
+    }
+
+    /// The request makes no sense.
+    pub(crate) fn bad(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, "REQ-INVALID", "Bad request", detail)
+    }
+
+    /// The request has these problems.
+    pub(crate) fn invalid(violations: Vec<Violation>) -> Problem {
+        let detail = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        Problem { violations, ..Problem::bad(detail) }
+    }
+
+    /// There is no such address.
+    pub(crate) fn no_such_path() -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "REQ-PATH", "Not found", "there is no such address")
+    }
+
+    /// What a refusal tells to whom it refuses. The finding stays in the log.
+    fn refused(status: StatusCode, title: &'static str, refusal: &Refusal) -> Problem {
+        let detail = match (refusal.code, refusal.gate) {
+            (Code::AccInactive, _) => {
+                "your account is inactive; contact your administrator to activate it"
+            }
+            (_, Gate::Licence) => "the kind of access you have does not include this",
+            _ => "no rule lets you do this",
+        };
+        let mut problem = Problem::new(status, refusal.code.as_str(), title, detail);
+        problem.reference = Some(refusal.reference.clone());
+        problem
+    }
+
+    pub(crate) fn body(&self) -> Value {
+        let mut body = json!({ "code": self.code, "title": self.title, "detail": self.detail });
+        if let Some(members) = body.as_object_mut() {
+            if let Some(reference) = &self.reference {
+                members.insert("reference".to_owned(), json!(reference));
+            }
+            if !self.violations.is_empty() {
+                members.insert("problems".to_owned(), violations(&self.violations));
+            }
+        }
+        body
+    }
+}
+
+/// Problems or warnings as answers list them.
+pub(crate) fn violations(violations: &[Violation]) -> Value {
+    violations
+        .iter()
+        .map(|violation| {
+            json!({
+                "place": violation.place,
+                "message": violation.message,
+                "start": violation.span.as_ref().map(|span| span.start),
+                "end": violation.span.as_ref().map(|span| span.end),
+                "suggestion": violation.suggestion,
+            })
+        })
+        .collect()
+}
+
+impl From<ManageError> for Problem {
+    fn from(error: ManageError) -> Problem {
+        match error {
+            ManageError::Hidden { kind, refusal } => {
+                let detail = format!("there is no such {kind}");
+                let mut problem =
+                    Problem::new(StatusCode::NOT_FOUND, "REQ-UNKNOWN", "Not found", detail);
+                problem.reference = Some(refusal.reference);
+                problem
+            }
+            ManageError::Refused(refusal) => {
+                Problem::refused(StatusCode::FORBIDDEN, "Access denied", &refusal)
+            }
+            ManageError::Invalid(violations) => Problem::invalid(violations),
+            ManageError::Conflict(conflict) => {
+                let code = match conflict {
+                    Conflict::Stale { .. } => "REQ-STALE",
+                    Conflict::Duplicate { .. } => "REQ-DUPLICATE",
+                    Conflict::InUse { .. } => "REQ-IN-USE",
+                    Conflict::Protected { .. } => "REQ-PROTECTED",
+                };
+                Problem::new(StatusCode::CONFLICT, code, "Conflict", conflict.to_string())
+            }
+            ManageError::Store(error) => Problem::from(error),
+            ManageError::Site(error) => Problem::bad(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    /// The cause goes to the log, not to the client.
+    fn from(error: StoreError) -> Problem {
+        tracing::error!(error = %error, "the store failed a request: {error}");
+        match error {
+            StoreError::Full | StoreError::Broken | StoreError::ReadOnly => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "SRV-STORE",
+                "Not now",
+                "changes cannot be stored at the moment; nothing was changed",
+            ),
+            _ => Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "SRV-STORE",
+                "Server error",
+                "the server could not do this; its log tells why",
+            ),
+        }
+    }
+}
+
+impl From<Box<Refusal>> for Problem {
+    fn from(refusal: Box<Refusal>) -> Problem {
+        Problem::refused(StatusCode::FORBIDDEN, "Access denied", &refusal)
+    }
+}

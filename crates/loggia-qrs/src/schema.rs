@@ -1,0 +1,242 @@
+//! Which members does a type have? What filters and orders may name, and the names of enum values.
+
+/// The members of one type, in their wire spelling.
+pub struct Schema {
+    /// The type's name: `schemaPath` in answers.
+    pub name: &'static str,
+    members: &'static [&'static str],
+    enums: &'static [(&'static str, &'static [(i64, &'static str)])],
+}
+
+/// Members of every type.
+const COMMON: &[&str] = &["id", "createdDate", "modifiedDate", "modifiedByUserName"];
+
+const OWNER: &[&str] = &["owner.id", "owner.userId", "owner.userDirectory", "owner.name"];
+const TAGS: &[&str] = &["tags.id", "tags.name"];
+const PROPERTIES: &[&str] = &[
+    "customProperties.id",
+    "customProperties.value",
+    "customProperties.definition.id",
+    "customProperties.definition.name",
+];
+
+pub const ANONYMOUS_MODES: &[(i64, &str)] = &[(0, "Never"), (1, "Optional"), (2, "Always")];
+pub const SAME_SITES: &[(i64, &str)] = &[(0, "NotSet"), (1, "None"), (2, "Lax"), (3, "Strict")];
+pub const AUTHENTICATION_METHODS: &[(i64, &str)] = &[
+    (0, "Ticket"),
+    (1, "HeaderStaticUserDirectory"),
+    (2, "HeaderDynamicUserDirectory"),
+    (3, "SAML"),
+    (4, "JWT"),
+    (5, "OIDC"),
+];
+pub const RULE_CONTEXTS: &[(i64, &str)] =
+    &[(0, "BothQlikSenseAndQMC"), (1, "QlikSense"), (2, "QMC")];
+
+pub static APP: Schema = Schema {
+    name: "App",
+    members: &[
+        "appId",
+        "name",
+        "publishTime",
+        "published",
+        "stream.id",
+        "stream.name",
+        "savedInProductVersion",
+        "migrationHash",
+        "availabilityStatus",
+        "sourceAppId",
+        "targetAppId",
+        "description",
+        "thumbnail",
+        "fileSize",
+        "lastReloadTime",
+        "dynamicColor",
+        "@owner",
+        "@tags",
+        "@properties",
+    ],
+    enums: &[],
+};
+
+pub static APP_OBJECT: Schema = Schema {
+    name: "App.Object",
+    members: &[
+        "name",
+        "engineObjectId",
+        "engineObjectType",
+        "contentHash",
+        "description",
+        "objectType",
+        "publishTime",
+        "published",
+        "approved",
+        "size",
+        "attributes",
+        "sourceObject",
+        "draftObject",
+        "appObjectBlobId",
+        "app.id",
+        "app.name",
+        "@owner",
+        "@tags",
+    ],
+    enums: &[],
+};
+
+pub static STREAM: Schema =
+    Schema { name: "Stream", members: &["name", "@owner", "@tags", "@properties"], enums: &[] };
+
+pub static USER: Schema = Schema {
+    name: "User",
+    members: &[
+        "userId",
+        "userDirectory",
+        "userDirectoryConnectorName",
+        "name",
+        "roles",
+        "attributes.attributeType",
+        "attributes.attributeValue",
+        "inactive",
+        "removedExternally",
+        "blacklisted",
+        "deleteProhibited",
+        "@tags",
+        "@properties",
+    ],
+    enums: &[],
+};
+
+pub static SYSTEM_RULE: Schema = Schema {
+    name: "SystemRule",
+    members: &[
+        "category",
+        "subcategory",
+        "type",
+        "name",
+        "rule",
+        "resourceFilter",
+        "actions",
+        "comment",
+        "disabled",
+        "ruleContext",
+        "seedId",
+        "version",
+        "effect",
+        "@tags",
+    ],
+    enums: &[("rulecontext", RULE_CONTEXTS)],
+};
+
+pub static VIRTUAL_PROXY: Schema = Schema {
+    name: "VirtualProxyConfig",
+    members: &[
+        "prefix",
+        "description",
+        "authenticationMethod",
+        "anonymousAccessMode",
+        "sessionCookieHeaderName",
+        "sessionCookieDomain",
+        "hasSecureAttributeHttps",
+        "sameSiteAttributeHttps",
+        "hasSecureAttributeHttp",
+        "sameSiteAttributeHttp",
+        "additionalResponseHeaders",
+        "sessionInactivityTimeout",
+        "extendedSecurityEnvironment",
+        "websocketCrossOriginWhiteList",
+        "defaultVirtualProxy",
+        "maxAnonymousSessions",
+        "maxAnonymousSessionsPerIp",
+        "@tags",
+    ],
+    enums: &[
+        ("anonymousaccessmode", ANONYMOUS_MODES),
+        ("authenticationmethod", AUTHENTICATION_METHODS),
+        ("samesiteattributehttps", SAME_SITES),
+        ("samesiteattributehttp", SAME_SITES),
+    ],
+};
+
+pub static LICENSE_POOL: Schema = Schema {
+    name: "LicensePool",
+    members: &["name", "kind", "capacity", "overage", "disabled", "resourceFilter"],
+    enums: &[],
+};
+
+/// Every type, for `about/api/enums`.
+pub static ALL: [&Schema; 7] =
+    [&APP, &APP_OBJECT, &STREAM, &USER, &SYSTEM_RULE, &VIRTUAL_PROXY, &LICENSE_POOL];
+
+impl Schema {
+    /// Refuses a lower-case path that the type does not have, with what was probably meant.
+    pub(crate) fn check(&self, path: &[String]) -> Result<(), String> {
+        let path = path.join(".");
+        if self.members().any(|member| member.eq_ignore_ascii_case(&path)) {
+            return Ok(());
+        }
+        let mut message = format!("there is no property {path:?}");
+        if let Some(close) = self
+            .members()
+            .map(|member| (distance(&path, &member.to_lowercase()), member))
+            .filter(|&(far, _)| far <= 1.max(path.chars().count() / 4))
+            .min_by_key(|&(far, _)| far)
+        {
+            message.push_str(&format!("; did you mean {:?}?", close.1));
+        }
+        Err(message)
+    }
+
+    /// Numbers and names of an enum member; none for other members.
+    pub(crate) fn enum_names(&self, path: &[String]) -> &'static [(i64, &'static str)] {
+        let [name] = path else { return &[] };
+        self.enums.iter().find(|(member, _)| member == name).map_or(&[], |(_, names)| names)
+    }
+
+    /// The enum members with their values.
+    pub(crate) fn enums(
+        &self,
+    ) -> impl Iterator<Item = (&'static str, &'static [(i64, &'static str)])> {
+        let spelling = |lower: &str| {
+            self.members.iter().copied().find(|member| member.eq_ignore_ascii_case(lower))
+        };
+        self.enums.iter().filter_map(move |&(member, names)| Some((spelling(member)?, names)))
+    }
+
+    fn members(&self) -> impl Iterator<Item = &'static str> {
+        let groups = |&member: &&'static str| -> &'static [&'static str] {
+            match member {
+                "@owner" => OWNER,
+                "@tags" => TAGS,
+                "@properties" => PROPERTIES,
+                _ => &[],
+            }
+        };
+        let plain = self.members.iter().copied().filter(|member| !member.starts_with('@'));
+        let grouped = self.members.iter().flat_map(groups).copied();
+        COMMON.iter().copied().chain(plain).chain(grouped)
+    }
+}
+
+/// Letters to add, drop or change, bounded by the length of the words, which are short here.
+fn distance(from: &str, to: &str) -> usize {
+    if from.len() > 64 {
+        return usize::MAX;
+    }
+    let to: Vec<char> = to.chars().collect();
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    for (row, letter) in from.chars().enumerate() {
+        let mut diagonal = row;
+        let mut left = row + 1;
+        for (&other, above) in to.iter().zip(last.iter_mut().skip(1)) {
+            let changed = diagonal + usize::from(letter != other);
+            diagonal = *above;
+            left = changed.min(*above + 1).min(left + 1);
+            *above = left;
+        }
+        if let Some(first) = last.first_mut() {
+            *first = row + 1;
+        }
+    }
+    last.last().copied().unwrap_or(usize::MAX)
+}
