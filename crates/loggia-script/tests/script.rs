@@ -430,6 +430,7 @@ fn problems_name_the_place_and_the_mend() {
         "SET v = $(v);\nTRACE $(v);",
         "LOAD a FROM [lib://Data/orders.csv] (qvd);",
         "SQL SELECT * FROM t;",
+        "$(Must_Include=lib://Data/more.qvs);",
         "T: LOAD * INLINE [a, b\n1, 2];\nLOAD a, Sum(b) AS s, b RESIDENT T GROUP BY a;",
         "DROP TABLE T;",
         "MAPPING LOAD 1 AS a AUTOGENERATE 1;",
@@ -480,6 +481,8 @@ fn problems_name_the_place_and_the_mend() {
             line 1, column 38: files of format `qvd` cannot be read; delimited text (`txt`) can
         SQL SELECT * FROM t;
             line 1, column 1: there is no database connection to send this to
+        $(Must_Include=lib://Data/more.qvs);
+            line 1, column 1: scripts of other files cannot be included
         T: LOAD * INLINE [a, b ⏎ 1, 2]; ⏎ LOAD a, Sum(b) AS s, b RESIDENT T GROUP BY a;
             line 3, column 22: `b` is neither aggregated nor grouped by (add it to `GROUP BY`, or wrap it in `Only(…)`)
         DROP TABLE T;
