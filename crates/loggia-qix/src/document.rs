@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use loggia_engine::cube::Expansion;
 use loggia_engine::model::FieldId;
 use loggia_engine::selection::Selections;
 use loggia_model::AppId;
@@ -47,7 +48,7 @@ pub(crate) struct Document {
     /// Open searches in list objects, by object and path.
     pub(crate) searches: HashMap<Place, String>,
     /// Opened nodes of pivot tables, by object and path.
-    pub(crate) expansions: HashMap<Place, Vec<loggia_engine::cube::NodePath>>,
+    pub(crate) expansions: HashMap<Place, Expansions>,
     objects: BTreeMap<Arc<str>, SessionObject>,
     soft_patches: HashMap<Arc<str>, Vec<Patch>>,
     bytes: usize,
@@ -59,6 +60,13 @@ pub(crate) struct Document {
 pub(crate) struct Place {
     pub(crate) object: Arc<str>,
     pub(crate) path: String,
+}
+
+/// The open nodes of a pivot table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Expansions {
+    pub(crate) left: Expansion,
+    pub(crate) top: Expansion,
 }
 
 /// One object has the word: its selections count as one step until it ends.
@@ -475,7 +483,7 @@ impl Document {
     /// Ends modal mode, keeping or undoing what was selected in it.
     pub(crate) fn end_modal(&mut self, is_accepted: bool) -> Effects {
         let Some(modal) = self.modal.take() else { return Effects::none() };
-        self.searches.clear();
+        self.searches.retain(|place, _| place.object != modal.object);
         let mut effects = Effects::of(Target::Object(modal.object.clone()));
         if self.selections != modal.before {
             effects.selections = true;

@@ -74,8 +74,8 @@ pub struct Settings {
     pub idle_apps: usize,
     /// Calculations that run at a time, over all sessions.
     pub parallel: usize,
-    /// The only folder that load scripts may read; none refuses files.
-    pub files: Option<PathBuf>,
+    /// The folders that load scripts may read, by the name in `lib://name/path`.
+    pub folders: Vec<(String, PathBuf)>,
 }
 
 /// One accepted socket.
@@ -115,6 +115,7 @@ pub(crate) struct Shared {
     pub(crate) apps: Apps,
     pub(crate) threads: Arc<tokio::sync::Semaphore>,
     pub(crate) progress: progress::Reloads,
+    pub(crate) properties: view::SharedProperties,
     cells: Mutex<HashMap<Key, Arc<Cell>>>,
     carried: Mutex<HashMap<(Principal, AppId), Carried>>,
     last_socket: AtomicU64,
@@ -127,7 +128,7 @@ impl Default for Settings {
             longest_grace: Duration::from_secs(10 * 60),
             idle_apps: 4,
             parallel: std::thread::available_parallelism().map_or(2, usize::from) * 2,
-            files: None,
+            folders: Vec::new(),
         }
     }
 }
@@ -158,6 +159,7 @@ impl Engine {
                 apps,
                 threads,
                 progress: progress::Reloads::default(),
+                properties: view::SharedProperties::default(),
                 cells: Mutex::default(),
                 carried: Mutex::default(),
                 last_socket: AtomicU64::new(0),
@@ -298,6 +300,7 @@ impl Engine {
         reason: CloseReason,
         ttl: Option<Duration>,
     ) {
+        self.shared.progress.forget(socket.number);
         let (left, generation) = cell.detach(socket);
         if left > 0 {
             return;
@@ -364,6 +367,7 @@ impl Shared {
         drop(cells);
         cell.post(Job::Stop);
         self.apps.drop_idle();
+        self.properties.sweep();
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loggia_engine::selection::Locks;
 use serde_json::{Value, json};
 
-use super::object::{destroy, hand_out, info, is_plain_object, object_layout};
+use super::object::{destroy, hand_out, info, is_plain_object};
 use super::Call;
 use crate::document::{Document, Object};
 use crate::effect::Effects;
@@ -120,6 +120,7 @@ pub(super) fn get_objects(call: &Call<'_>, session: &Session) -> Result<Value, F
     let options = call.params.value(0);
     let types: Vec<&str> = items_at(options, "qTypes").iter().filter_map(Value::as_str).collect();
     let wanted = options.get("qData").cloned().unwrap_or_else(|| json!({}));
+    let computer = Computer::new(call, document);
     let mut ids: Vec<_> = call.view.objects().map(|stored| stored.id.clone()).collect();
     if flag_at(options, "qIncludeSessionObjects") {
         ids.extend(document.session_objects().map(|(id, _)| id.clone()));
@@ -129,12 +130,10 @@ pub(super) fn get_objects(call: &Call<'_>, session: &Session) -> Result<Value, F
         .filter_map(|id| document.object(&call.view, id))
         .filter(|object| types.is_empty() || types.contains(&object.generic_type()))
         .map(|object| {
-            let layout = object_layout(call, document, &object);
-            json!({
-                "qInfo": info(&object.properties),
-                "qMeta": layout.get("qMeta").cloned().unwrap_or_default(),
-                "qData": items::picked(&wanted, &object.properties, &layout),
-            })
+            let meta = items::meta(&call.view, &object, object.properties.get("qMetaDef"));
+            let data =
+                items::picked(&computer, &wanted, &object.properties, &meta, &Value::Null);
+            json!({ "qInfo": info(&object.properties), "qMeta": meta, "qData": data })
         })
         .collect();
     Ok(json!({ "qList": list }))

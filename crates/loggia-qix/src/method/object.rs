@@ -9,7 +9,7 @@ use crate::document::{Document, Object, generic_type, keep_identity};
 use crate::effect::Effects;
 use crate::fault::Fault;
 use crate::handle::Target;
-use crate::layout::{self, definition::Computer};
+use crate::layout::{self, definition::Computer, items};
 use crate::patch::Patch;
 use crate::session::Session;
 use crate::view;
@@ -26,11 +26,11 @@ pub(super) fn get_layout(call: &Call<'_>, session: &Session) -> Result<Value, Fa
 /// The whole layout of an object, its envelope included.
 pub(super) fn object_layout(call: &Call<'_>, document: &Document, object: &Object) -> Value {
     let effective = document.effective(&call.view, object);
-    let computer = Computer::new(call, document).of_object(object.id.clone(), &effective);
+    let computer = Computer::new(call, document).of_object(object.id.clone());
     let body = layout::transform(&effective, &computer);
     let mut layout = Map::new();
     layout.insert("qInfo".to_owned(), body.get("qInfo").cloned().unwrap_or_else(|| json!({})));
-    layout.insert("qMeta".to_owned(), meta(call, object, body.get("qMeta")));
+    layout.insert("qMeta".to_owned(), items::meta(&call.view, object, body.get("qMeta")));
     layout.insert("qSelectionInfo".to_owned(), selection_info(document, &object.id));
     if document.has_soft_patches(&object.id) {
         layout.insert("qHasSoftPatches".to_owned(), json!(true));
@@ -41,24 +41,6 @@ pub(super) fn object_layout(call: &Call<'_>, document: &Document, object: &Objec
         }
     }
     Value::Object(layout)
-}
-
-/// `qMeta`: what the client wrote, then what the server knows.
-pub(super) fn meta(call: &Call<'_>, object: &Object, own: Option<&Value>) -> Value {
-    let mut meta = match own {
-        Some(Value::Object(own)) => own.clone(),
-        _ => Map::new(),
-    };
-    match &object.stored {
-        Some(stored) => stored.add_meta(&call.view, &mut meta),
-        None => {
-            meta.insert(
-                "privileges".to_owned(),
-                json!(["read", "update", "delete", "exportdata"]),
-            );
-        }
-    }
-    Value::Object(meta)
 }
 
 fn selection_info(document: &Document, id: &str) -> Value {
