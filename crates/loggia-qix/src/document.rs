@@ -463,11 +463,7 @@ impl Document {
     }
 
     /// Makes `object` modal. Asking again for the same object changes nothing.
-    pub(crate) fn begin_modal(
-        &mut self,
-        object: &Arc<str>,
-        socket: u64,
-    ) -> Result<Effects, Fault> {
+    pub(crate) fn begin_modal(&mut self, object: &Arc<str>, socket: u64) -> Result<Effects, Fault> {
         self.check_turn(object)?;
         if self.modal.is_none() {
             self.modal = Some(Modal {

@@ -41,46 +41,36 @@ impl Request {
     ///
     /// Nesting is bounded by the JSON reader at 128 levels, so that no later walk over the value
     /// can exhaust the stack.
-    pub(crate) fn parse(text: &str) -> Result<Request, BadFrame> {
+    pub(crate) fn parse(text: &str) -> Result<Request, Box<BadFrame>> {
+        let bad = |id: &Value, fault| Box::new(BadFrame { id: id.clone(), fault });
         if text.len() > MAX_FRAME_BYTES {
-            return Err(BadFrame {
-                id: Value::Null,
-                fault: Fault::invalid_request(format!(
-                    "frame of {} bytes, at most {MAX_FRAME_BYTES} are read",
-                    text.len()
-                )),
-            });
+            let fault = Fault::invalid_request(format!(
+                "frame of {} bytes, at most {MAX_FRAME_BYTES} are read",
+                text.len()
+            ));
+            return Err(bad(&Value::Null, fault));
         }
-        let value: Value = serde_json::from_str(text).map_err(|error| BadFrame {
-            id: Value::Null,
-            fault: Fault::parse(error.to_string()),
-        })?;
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| bad(&Value::Null, Fault::parse(error.to_string())))?;
         let Value::Object(mut members) = value else {
-            return Err(BadFrame {
-                id: Value::Null,
-                fault: Fault::invalid_request("a frame is one object"),
-            });
+            return Err(bad(&Value::Null, Fault::invalid_request("a frame is one object")));
         };
         let id = match members.remove("id") {
             Some(id @ (Value::Number(_) | Value::String(_))) => id,
-            _ => Value::Null,
+            _ => return Err(bad(&Value::Null, Fault::invalid_request("id"))),
         };
-        let bad = |fault| BadFrame { id: id.clone(), fault };
-        if id.is_null() {
-            return Err(bad(Fault::invalid_request("id")));
-        }
         let Some(Value::String(method)) = members.remove("method") else {
-            return Err(bad(Fault::invalid_request("method")));
+            return Err(bad(&id, Fault::invalid_request("method")));
         };
         let handle = match members.remove("handle") {
             None | Some(Value::Null) => GLOBAL_HANDLE,
-            Some(handle) => handle.as_i64().ok_or_else(|| bad(Fault::invalid_handle()))?,
+            Some(handle) => handle.as_i64().ok_or_else(|| bad(&id, Fault::invalid_handle()))?,
         };
         let params = match members.remove("params") {
             None | Some(Value::Null) => RawParams::Positional(Vec::new()),
             Some(Value::Array(values)) => RawParams::Positional(values),
             Some(Value::Object(named)) => RawParams::Named(named),
-            Some(_) => return Err(bad(Fault::invalid_params("params"))),
+            Some(_) => return Err(bad(&id, Fault::invalid_params("params"))),
         };
         Ok(Request { id, handle, method, params })
     }

@@ -178,9 +178,9 @@ fn collect_dependencies(value: &Value, found: &mut Dependencies) {
         Value::Object(members) => {
             for (name, value) in members {
                 match Definition::of(name).map(|(_, definition)| definition) {
-                    Some(
-                        Definition::HyperCube | Definition::ListObject | Definition::TreeData,
-                    ) => found.on_data = true,
+                    Some(Definition::HyperCube | Definition::ListObject | Definition::TreeData) => {
+                        found.on_data = true
+                    }
                     Some(Definition::SelectionObject) => found.on_selections = true,
                     Some(
                         Definition::DimensionList

@@ -174,8 +174,16 @@ impl Engine {
         incoming: impl Stream<Item = String> + Send,
         outgoing: mpsc::Sender<String>,
     ) -> CloseReason {
-        let Connection { caller, app, identity, ttl, mut ended, login_uri, logout_uri, on_activity } =
-            connection;
+        let Connection {
+            caller,
+            app,
+            identity,
+            ttl,
+            mut ended,
+            login_uri,
+            logout_uri,
+            on_activity,
+        } = connection;
         let key = Key {
             principal: caller.principal.clone(),
             entrance: caller.environment.virtual_proxy.to_string(),
@@ -185,8 +193,7 @@ impl Engine {
         let (outbox, mut queued) = mpsc::unbounded_channel();
         let backlog = Arc::new(AtomicUsize::new(0));
         let number = self.shared.last_socket.fetch_add(1, Ordering::Relaxed) + 1;
-        let socket =
-            Arc::new(Socket::new(number, caller, login_uri, outbox, backlog.clone()));
+        let socket = Arc::new(Socket::new(number, caller, login_uri, outbox, backlog.clone()));
         let (cell, is_attached) = self.attach(key, &socket);
         socket.send(frame::notification(
             "OnAuthenticationInformation",
@@ -253,7 +260,8 @@ impl Engine {
 
     /// Ends every socket: the server is stopping, and clients may come back to the next one.
     pub fn stop(&self) {
-        let cells: Vec<Arc<Cell>> = self.shared.cells.lock().drain().map(|(_, cell)| cell).collect();
+        let cells: Vec<Arc<Cell>> =
+            self.shared.cells.lock().drain().map(|(_, cell)| cell).collect();
         let now = timestamp::iso(self.shared.now());
         for cell in cells {
             for socket in cell.sockets.list() {

@@ -91,12 +91,7 @@ const fn read(
     Row { on, name, params, run: Run::Read(run) }
 }
 
-const fn change(
-    on: Kind,
-    name: &'static str,
-    params: &'static [&'static str],
-    run: Change,
-) -> Row {
+const fn change(on: Kind, name: &'static str, params: &'static [&'static str], run: Change) -> Row {
     Row { on, name, params, run: Run::Change(run) }
 }
 

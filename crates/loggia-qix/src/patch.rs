@@ -164,14 +164,35 @@ mod tests {
 
     #[test]
     fn patches_change_properties_in_place() {
-        check(r#"{"qOp":"add","qPath":"/a/x","qValue":"true"}"#, expect![[r#"{"a":{"x":true},"b":[1,2]}"#]]);
-        check(r#"{"qOp":"Add","qPath":"/n/m","qValue":"{}"}"#, expect![[r#"{"a":{"x":1},"b":[1,2],"n":{"m":{}}}"#]]);
-        check(r#"{"qOp":"Replace","qPath":"/b","qValue":"[3]"}"#, expect![[r#"{"a":{"x":1},"b":[3]}"#]]);
-        check(r#"{"qOp":"add","qPath":"/b/1","qValue":"9"}"#, expect![[r#"{"a":{"x":1},"b":[1,9,2]}"#]]);
-        check(r#"{"qOp":"add","qPath":"/b/-","qValue":"9"}"#, expect![[r#"{"a":{"x":1},"b":[1,2,9]}"#]]);
-        check(r#"{"qOp":"replace","qPath":"/b/0","qValue":"9"}"#, expect![[r#"{"a":{"x":1},"b":[9,2]}"#]]);
+        check(
+            r#"{"qOp":"add","qPath":"/a/x","qValue":"true"}"#,
+            expect![[r#"{"a":{"x":true},"b":[1,2]}"#]],
+        );
+        check(
+            r#"{"qOp":"Add","qPath":"/n/m","qValue":"{}"}"#,
+            expect![[r#"{"a":{"x":1},"b":[1,2],"n":{"m":{}}}"#]],
+        );
+        check(
+            r#"{"qOp":"Replace","qPath":"/b","qValue":"[3]"}"#,
+            expect![[r#"{"a":{"x":1},"b":[3]}"#]],
+        );
+        check(
+            r#"{"qOp":"add","qPath":"/b/1","qValue":"9"}"#,
+            expect![[r#"{"a":{"x":1},"b":[1,9,2]}"#]],
+        );
+        check(
+            r#"{"qOp":"add","qPath":"/b/-","qValue":"9"}"#,
+            expect![[r#"{"a":{"x":1},"b":[1,2,9]}"#]],
+        );
+        check(
+            r#"{"qOp":"replace","qPath":"/b/0","qValue":"9"}"#,
+            expect![[r#"{"a":{"x":1},"b":[9,2]}"#]],
+        );
         check(r#"{"qOp":"remove","qPath":"/a/x"}"#, expect![[r#"{"a":{},"b":[1,2]}"#]]);
-        check(r#"{"qOp":"add","qPath":"/a~1b","qValue":"\"\""}"#, expect![[r#"{"a":{"x":1},"b":[1,2],"a/b":""}"#]]);
+        check(
+            r#"{"qOp":"add","qPath":"/a~1b","qValue":"\"\""}"#,
+            expect![[r#"{"a":{"x":1},"b":[1,2],"a/b":""}"#]],
+        );
     }
 
     #[test]
@@ -180,8 +201,14 @@ mod tests {
         check(r#"{"qOp":"replace","qPath":"/c/d","qValue":"1"}"#, expect!["Invalid path (4) /c/d"]);
         check(r#"{"qOp":"add","qPath":"/b/7","qValue":"1"}"#, expect!["Invalid path (4) /b/7"]);
         check(r#"{"qOp":"add","qPath":"/a/x/y","qValue":"1"}"#, expect!["Invalid path (4) /a/x/y"]);
-        check(r#"{"qOp":"add","qPath":"/a","qValue":"{"}"#, expect!["Invalid parameters (8) qValue of /a"]);
-        check(r#"{"qOp":"add","qPath":"/a","qValue":5}"#, expect!["Invalid parameters (8) qValue of /a"]);
+        check(
+            r#"{"qOp":"add","qPath":"/a","qValue":"{"}"#,
+            expect!["Invalid parameters (8) qValue of /a"],
+        );
+        check(
+            r#"{"qOp":"add","qPath":"/a","qValue":5}"#,
+            expect!["Invalid parameters (8) qValue of /a"],
+        );
         check(r#"{"qOp":"turn","qPath":"/a","qValue":"5"}"#, expect!["Invalid parameters (8) qOp"]);
         check(r#"{"qOp":"add","qPath":"a","qValue":"5"}"#, expect!["Invalid path (4) a"]);
     }

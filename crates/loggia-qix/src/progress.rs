@@ -69,13 +69,7 @@ impl Reloads {
         }
     }
 
-    pub(crate) fn finish(
-        &self,
-        socket: u64,
-        request: i64,
-        now: Moment,
-        errors: Vec<ScriptError>,
-    ) {
+    pub(crate) fn finish(&self, socket: u64, request: i64, now: Moment, errors: Vec<ScriptError>) {
         if let Some(progress) = self.0.lock().get_mut(&(socket, request)) {
             progress.finished = Some(now);
             progress.current.clear();
@@ -84,13 +78,7 @@ impl Reloads {
     }
 
     /// The state of a reload for the wire; request 0 is the socket's last one. Lines are given once.
-    pub(crate) fn poll(
-        &self,
-        socket: u64,
-        request: i64,
-        keeps_errors: bool,
-        now: Moment,
-    ) -> Value {
+    pub(crate) fn poll(&self, socket: u64, request: i64, keeps_errors: bool, now: Moment) -> Value {
         let mut reloads = self.0.lock();
         let key = match request {
             0 => reloads
@@ -117,7 +105,9 @@ impl Reloads {
 
     /// Forgets what a socket asked for.
     pub(crate) fn forget(&self, socket: u64) {
-        self.0.lock().retain(|(owner, _), progress| *owner != socket || progress.finished.is_none());
+        self.0
+            .lock()
+            .retain(|(owner, _), progress| *owner != socket || progress.finished.is_none());
     }
 }
 

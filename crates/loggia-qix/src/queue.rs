@@ -34,7 +34,11 @@ pub(crate) struct Cell {
 
 /// What the session has to do next.
 pub(crate) enum Job {
-    Request { socket: Arc<Socket>, request: Request, is_cancelled: Arc<AtomicBool> },
+    Request {
+        socket: Arc<Socket>,
+        request: Request,
+        is_cancelled: Arc<AtomicBool>,
+    },
     /// Take over selections of before signing in.
     Carry(Carried),
     /// Objects of the app changed by somebody else.
@@ -224,10 +228,10 @@ fn execute(
     let Some(row) = method::find(target.kind(), &method) else {
         return refuse(Fault::method_not_found(&method));
     };
-    if target != Target::Global {
-        if let Err(fault) = check_access(shared, cell, socket) {
-            return refuse(fault);
-        }
+    if target != Target::Global
+        && let Err(fault) = check_access(shared, cell, socket)
+    {
+        return refuse(fault);
     }
     let call = Call {
         shared,
@@ -277,7 +281,11 @@ fn check_access(shared: &Arc<Shared>, cell: &Cell, socket: &Arc<Socket>) -> Resu
     let mut session = cell.session.write();
     refresh(shared, &mut session, socket);
     drop(session);
-    if socket.view().is_lost() { Err(Fault::access_denied()) } else { view::keep_alive(shared, socket) }
+    if socket.view().is_lost() {
+        Err(Fault::access_denied())
+    } else {
+        view::keep_alive(shared, socket)
+    }
 }
 
 /// Brings a socket's view up to date and tells it what that changed.

@@ -59,22 +59,16 @@ pub(crate) fn reload(
     if caller.is_anonymous() || !may.is_allowed() {
         return Err(ReloadError::Denied);
     }
+    let script = shared.repository.app_script(caller, app)?;
     if let Some(Watcher { socket, request }) = watcher {
         shared.progress.start(socket, request, started);
     }
-    let script = shared.repository.app_script(caller, app).map_err(ReloadError::from);
-    let outcome = script.and_then(|script| {
-        run(shared, caller, app, &script, watcher).map_err(|error| (error, script)).or_else(
-            |(error, script)| {
-                finish(shared, watcher, script_errors(&error, &script));
-                Err(error)
-            },
-        )
-    });
+    let outcome = run(shared, caller, app, &script, watcher);
     match &outcome {
         Ok(_) => finish(shared, watcher, Vec::new()),
         Err(error) => {
             tracing::warn!(app.id = %app, %error, "the reload of app {app} failed");
+            finish(shared, watcher, script_errors(error, &script));
         }
     }
     outcome.map(|(tables, warnings)| {
@@ -113,16 +107,12 @@ fn run(
     let outcome = loggia_script::run(script, &connector, &settings, &mut log)
         .map_err(|problem| ReloadError::Script(Box::new(problem)))?;
     let linked = DataModel::link(outcome.tables)?;
-    let variables: BTreeMap<Arc<str>, Arc<str>> = outcome
-        .variables
-        .into_iter()
-        .map(|(name, value)| (name, value.shared_text()))
-        .collect();
+    let variables: BTreeMap<Arc<str>, Arc<str>> =
+        outcome.variables.into_iter().map(|(name, value)| (name, value.shared_text())).collect();
     let model = linked.model;
     let file =
         shared.repository.store_data(caller, app, |out| app::write(out, &model, &variables))?;
-    let tables =
-        model.tables().iter().map(|table| (table.name.to_string(), table.rows)).collect();
+    let tables = model.tables().iter().map(|table| (table.name.to_string(), table.rows)).collect();
     let warnings = linked.warnings.iter().map(ToString::to_string).collect();
     shared.apps.put(app, Arc::new(LoadedApp::new(model, variables, Some(file))));
     Ok((tables, warnings))
@@ -141,11 +131,7 @@ fn script_errors(error: &ReloadError, script: &str) -> Vec<ScriptError> {
     match error {
         ReloadError::Script(problem) => vec![ScriptError {
             message: problem.to_string(),
-            line: script
-                .lines()
-                .nth(problem.line.saturating_sub(1))
-                .unwrap_or_default()
-                .to_owned(),
+            line: script.lines().nth(problem.line.saturating_sub(1)).unwrap_or_default().to_owned(),
             line_number: problem.line,
         }],
         error => {

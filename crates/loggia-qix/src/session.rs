@@ -115,8 +115,7 @@ impl Socket {
         generic_type: &str,
         id: &str,
     ) -> Result<serde_json::Value, Fault> {
-        let handle =
-            self.handles.lock().give(target).map_err(|_| Fault::limit("handles"))?;
+        let handle = self.handles.lock().give(target).map_err(|_| Fault::limit("handles"))?;
         Ok(interface(target.kind(), handle, generic_type, id))
     }
 
@@ -178,12 +177,7 @@ impl Sockets {
     }
 }
 
-fn is_stale(
-    document: Option<&Document>,
-    view: &View,
-    target: &Target,
-    effects: &Effects,
-) -> bool {
+fn is_stale(document: Option<&Document>, view: &View, target: &Target, effects: &Effects) -> bool {
     if effects.targets.contains(target) {
         return true;
     }

@@ -2,6 +2,7 @@
 //! rights. Every read and write of the repository goes through here.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -35,7 +36,7 @@ const PRIVILEGES: [(Action, &str); 8] = [
 ];
 
 /// An app as one caller may see it. The default is the view of somebody without an open app.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct View {
     version: u64,
     opened: Option<Opened>,
@@ -44,7 +45,6 @@ pub(crate) struct View {
     lost: Option<Lost>,
 }
 
-#[derive(Debug)]
 struct Opened {
     app: Arc<App>,
     stream: Option<Arc<Stream>>,
@@ -249,6 +249,17 @@ impl View {
     }
 }
 
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("version", &self.version)
+            .field("app", &self.app().map(|app| app.id))
+            .field("items", &self.items.len())
+            .field("lost", &self.lost)
+            .finish()
+    }
+}
+
 impl StoredItem {
     /// `qInfo.qType`.
     pub(crate) fn generic_type(&self) -> &str {
@@ -355,11 +366,7 @@ pub(crate) fn find_app(shared: &Shared, caller: &Caller, name: &str) -> Option<A
 }
 
 /// Opens an app for a socket through all gates.
-pub(crate) fn open(
-    shared: &Shared,
-    socket: &Socket,
-    app: AppId,
-) -> Result<Arc<View>, Fault> {
+pub(crate) fn open(shared: &Shared, socket: &Socket, app: AppId) -> Result<Arc<View>, Fault> {
     match shared.repository.open_app(&socket.caller, app, &VisitInfo::default()) {
         Ok(opened) => Ok(Arc::new(View::of(shared, &socket.caller, &opened)?)),
         Err(OpenAppError::Hidden { .. }) => Err(Fault::app_not_found(app.text())),
@@ -471,10 +478,7 @@ pub(crate) fn create(
         properties: Some(properties),
         ..ObjectEdit::default()
     };
-    call.shared
-        .repository
-        .create_object(&call.socket.caller, app, edit)
-        .map_err(manage_fault)?;
+    call.shared.repository.create_object(&call.socket.caller, app, edit).map_err(manage_fault)?;
     Ok(changed(call, app))
 }
 

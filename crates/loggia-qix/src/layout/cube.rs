@@ -14,7 +14,7 @@ use super::definition::Computer;
 use crate::wire::{self, Page, copy_client_members, items_at, text_at};
 
 pub(crate) use page::{area, cell, matrix_page, pivot_page, stack_page, straight_page};
-pub(crate) use read::{CubeSource, DimensionSource, read, read_dimension, sort_criteria};
+pub(crate) use read::{CubeSource, DimensionSource, read, read_dimension};
 
 /// The layout of a hypercube definition.
 pub(crate) fn layout(
@@ -181,10 +181,10 @@ fn cube_layout(
     if cube.has_others {
         layout["qHasOtherValues"] = json!(true);
     }
-    let pages: Vec<Page> = items_at(definition, "qInitialDataFetch").iter().map(Page::read).collect();
-    let is_too_large = pages
-        .iter()
-        .any(|page| page.clipped(columns, rows).cells() > wire::MAX_CELLS);
+    let pages: Vec<Page> =
+        items_at(definition, "qInitialDataFetch").iter().map(Page::read).collect();
+    let is_too_large =
+        pages.iter().any(|page| page.clipped(columns, rows).cells() > wire::MAX_CELLS);
     if is_too_large {
         layout["qError"] = json!({ "qErrorCode": 7009 });
         return layout;
@@ -351,7 +351,7 @@ fn sort_indicator(indicator: SortIndicator) -> &'static str {
 
 fn set_error(entry: &mut Value, error: &ColumnError) {
     entry["qError"] = column_error(error);
-    let ColumnError::Condition { message } | ColumnError::Invalid { message } = error;
+    let (ColumnError::Condition { message } | ColumnError::Invalid { message }) = error;
     entry["qCalcCondMsg"] = json!(&**message);
 }
 

@@ -108,14 +108,6 @@ impl<'a> Computer<'a> {
         }
     }
 
-    /// Whether a condition holds; an empty one does, a faulty one does not.
-    pub(crate) fn holds(&self, expression: &str, state: &str) -> bool {
-        expression.trim().is_empty()
-            || self
-                .evaluate(expression, state)
-                .is_ok_and(|value| value.number().is_some_and(|number| number != 0.0))
-    }
-
     /// Elements of a field whose values match a search text.
     pub(crate) fn matches(&self, field: FieldId, text: &str, state: &str) -> Vec<u32> {
         let def = loggia_engine::list::ListDef {
@@ -123,12 +115,10 @@ impl<'a> Computer<'a> {
             search: text.into(),
             ..Default::default()
         };
-        self.with_context(state, |context| {
-            self.document.loaded.calculator.list(context, &def).ok()
-        })
-        .and_then(|list| list.picked_matches().ok())
-        .map(|picked| picked.elements)
-        .unwrap_or_default()
+        self.with_context(state, |context| self.document.loaded.calculator.list(context, &def).ok())
+            .and_then(|list| list.picked_matches().ok())
+            .map(|picked| picked.elements)
+            .unwrap_or_default()
     }
 
     /// A definition of the present object, by its path.
@@ -155,9 +145,11 @@ impl Resolver for Computer<'_> {
             Definition::BookmarkList => Some(items::library_list(self, "bookmark", definition)),
             Definition::VariableList => Some(items::variable_list(self, definition)),
             Definition::AppObjectList => Some(items::app_object_list(self, definition)),
-            Definition::ChildList => {
-                Some(items::child_list(self, self.object.as_deref().unwrap_or_default(), definition))
-            }
+            Definition::ChildList => Some(items::child_list(
+                self,
+                self.object.as_deref().unwrap_or_default(),
+                definition,
+            )),
             Definition::MediaList => Some(json!({ "qItems": [] })),
             Definition::ExtensionList => Some(json!({ "qNames": [] })),
             Definition::UndoInfo => Some(json!({ "qUndoCount": 0, "qRedoCount": 0 })),
@@ -197,12 +189,9 @@ impl NamedSets for SetsOf<'_> {
 
     fn bookmark(&self, name: &str) -> Option<Selections> {
         let bookmark = self.view.library_item(name, "bookmark").or_else(|| {
-            self.view
-                .items()
-                .filter(|item| item.generic_type() == "bookmark")
-                .find(|item| {
-                    item.properties.pointer("/qMetaDef/title").and_then(Value::as_str) == Some(name)
-                })
+            self.view.items().filter(|item| item.generic_type() == "bookmark").find(|item| {
+                item.properties.pointer("/qMetaDef/title").and_then(Value::as_str) == Some(name)
+            })
         })?;
         Some(selection::from_bookmark(&self.document.loaded.model, &bookmark.properties))
     }

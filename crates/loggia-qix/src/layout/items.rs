@@ -89,7 +89,8 @@ pub(crate) fn variable_list(computer: &Computer<'_>, definition: &Value) -> Valu
         entry["qDefinition"] = json!(text_at(&item.properties, "qDefinition"));
         items.push(entry);
     }
-    let is_stored = |name: &str| stored.iter().any(|item| text_at(&item.properties, "qName") == name);
+    let is_stored =
+        |name: &str| stored.iter().any(|item| text_at(&item.properties, "qName") == name);
     for (name, value) in &computer.document.loaded.variables {
         let is_reserved = RESERVED.contains(&&**name);
         if is_stored(name) || (is_reserved && !shows_reserved) {

@@ -88,8 +88,7 @@ pub(crate) fn compute(
     def: &ListDef,
     state: &str,
 ) -> Result<Arc<List>, ListError> {
-    computer
-        .with_context(state, |context| computer.document.loaded.calculator.list(context, def))
+    computer.with_context(state, |context| computer.document.loaded.calculator.list(context, def))
 }
 
 /// A page of a list.

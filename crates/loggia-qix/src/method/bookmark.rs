@@ -20,8 +20,7 @@ pub(super) fn get_bookmark(call: &Call<'_>, session: &Session) -> Result<Value, 
 pub(super) fn create_bookmark(call: &Call<'_>, session: &mut Session) -> Answer {
     let mut properties = call.params.object(0)?.clone();
     let document = session.document()?;
-    properties["qBookmark"] =
-        selection::to_bookmark(&document.loaded.model, &document.selections);
+    properties["qBookmark"] = selection::to_bookmark(&document.loaded.model, &document.selections);
     library::create(call, session, "bookmark", properties)
 }
 

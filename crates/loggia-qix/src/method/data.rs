@@ -110,7 +110,8 @@ pub(super) fn get_list_object_data(call: &Call<'_>, session: &Session) -> Result
     let located = locate(call, document, "/qListObjectDef")?;
     let computer = Computer::new(call, document).of_object(located.object.id.clone());
     let (_, def) = list::read(&computer, &located.definition, &located.path, &located.state);
-    let list = list::compute(&computer, &def, &located.state).map_err(|_| Fault::invalid_state())?;
+    let list =
+        list::compute(&computer, &def, &located.state).map_err(|_| Fault::invalid_state())?;
     let (columns, rows) = list.size();
     let pages = pages(call, columns, rows)?;
     let pages: Vec<Value> = pages.into_iter().map(|page| list::page(&list, page)).collect();
@@ -134,11 +135,7 @@ pub(super) fn collapse_top(call: &Call<'_>, session: &mut Session) -> Answer {
 }
 
 /// The definition that the call's first parameter names; `usual` where it names none.
-pub(super) fn locate(
-    call: &Call<'_>,
-    document: &Document,
-    usual: &str,
-) -> Result<Located, Fault> {
+pub(super) fn locate(call: &Call<'_>, document: &Document, usual: &str) -> Result<Located, Fault> {
     let object = call.object(document)?;
     let effective = document.effective(&call.view, &object);
     let given = call.params.text(0)?;
@@ -159,8 +156,7 @@ pub(super) fn locate(
 
 /// The computed cube that the call's first parameter names.
 pub(super) fn locate_cube(call: &Call<'_>, document: &Document) -> Result<LocatedCube, Fault> {
-    let Located { object, mut definition, path, state } =
-        locate(call, document, "/qHyperCubeDef")?;
+    let Located { object, mut definition, path, state } = locate(call, document, "/qHyperCubeDef")?;
     if path.contains("/qAttributeDimensions/") {
         // A legend asks for the values of an attribute dimension: a cube of that dimension alone.
         definition = json!({ "qDimensions": [{
@@ -184,20 +180,14 @@ pub(super) fn locate_cube(call: &Call<'_>, document: &Document) -> Result<Locate
 /// The pages that a call asks for, bounded by what is there.
 fn pages(call: &Call<'_>, columns: usize, rows: usize) -> Result<Vec<Page>, Fault> {
     let pages: Vec<Page> = call.params.list(1)?.iter().map(Page::read).collect();
-    let is_too_large =
-        pages.iter().any(|page| page.clipped(columns, rows).cells() > MAX_CELLS);
+    let is_too_large = pages.iter().any(|page| page.clipped(columns, rows).cells() > MAX_CELLS);
     if is_too_large || pages.len() > MAX_PAGES {
         return Err(Fault::pages_too_large());
     }
     Ok(pages)
 }
 
-fn set_expanded(
-    call: &Call<'_>,
-    session: &mut Session,
-    side: Side,
-    is_open: bool,
-) -> Answer {
+fn set_expanded(call: &Call<'_>, session: &mut Session, side: Side, is_open: bool) -> Answer {
     let document = session.document_mut()?;
     let located = locate_cube(call, document)?;
     let at = |at: usize| -> Result<usize, Fault> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use loggia_engine::selection::Locks;
 use serde_json::{Value, json};
 
-use super::object::{destroy, hand_out, info, is_plain_object};
 use super::Call;
+use super::object::{destroy, hand_out, info, is_plain_object};
 use crate::document::{Document, Object};
 use crate::effect::Effects;
 use crate::fault::Fault;
@@ -131,8 +131,7 @@ pub(super) fn get_objects(call: &Call<'_>, session: &Session) -> Result<Value, F
         .filter(|object| types.is_empty() || types.contains(&object.generic_type()))
         .map(|object| {
             let meta = items::meta(&call.view, &object, object.properties.get("qMetaDef"));
-            let data =
-                items::picked(&computer, &wanted, &object.properties, &meta, &Value::Null);
+            let data = items::picked(&computer, &wanted, &object.properties, &meta, &Value::Null);
             json!({ "qInfo": info(&object.properties), "qMeta": meta, "qData": data })
         })
         .collect();
@@ -142,8 +141,7 @@ pub(super) fn get_objects(call: &Call<'_>, session: &Session) -> Result<Value, F
 /// Everything stored in the app that the caller may read; objects of the session are not.
 pub(super) fn get_all_infos(call: &Call<'_>, session: &Session) -> Result<Value, Fault> {
     session.document()?;
-    let infos: Vec<Value> =
-        call.view.items().map(|stored| info(&stored.properties)).collect();
+    let infos: Vec<Value> = call.view.items().map(|stored| info(&stored.properties)).collect();
     Ok(json!({ "qInfos": infos }))
 }
 
@@ -154,8 +152,7 @@ pub(super) fn create_session_object(
     let properties = call.params.object(0)?.clone();
     let document = session.document_mut()?;
     let id = document.create_session_object(&call.view, properties, None)?;
-    let object =
-        document.object(&call.view, &id).ok_or_else(|| Fault::object_not_found(&*id))?;
+    let object = document.object(&call.view, &id).ok_or_else(|| Fault::object_not_found(&*id))?;
     let mut answer = hand_out(call, &object)?;
     answer["qInfo"] = info(&object.properties);
     Ok((answer, Effects::none()))
@@ -193,8 +190,7 @@ pub(super) fn destroy_object(
 ) -> Result<(Value, Effects), Fault> {
     let id = call.params.required_text(0)?;
     let document = session.document_mut()?;
-    let object =
-        document.object(&call.view, &id).ok_or_else(|| Fault::object_not_found(id))?;
+    let object = document.object(&call.view, &id).ok_or_else(|| Fault::object_not_found(id))?;
     let effects = destroy(call, document, &object)?;
     Ok((json!({ "qSuccess": true }), effects))
 }
@@ -205,8 +201,7 @@ pub(super) fn clone_object(
 ) -> Result<(Value, Effects), Fault> {
     let id = call.params.required_text(0)?;
     let document = session.document_mut()?;
-    let source =
-        document.object(&call.view, &id).ok_or_else(|| Fault::object_not_found(id))?;
+    let source = document.object(&call.view, &id).ok_or_else(|| Fault::object_not_found(id))?;
     let (clone, effects) = clone_below(call, document, &source, None, 0)?;
     Ok((json!({ "qCloneId": &*clone }), effects))
 }
@@ -261,18 +256,13 @@ pub(super) fn get_field(call: &Call<'_>, session: &Session) -> Result<Value, Fau
     let name = call.params.required_text(0)?;
     let state = call.params.text(1)?;
     let state = if state.is_empty() { "$" } else { &state };
-    let field = document
-        .field(&name)
-        .ok_or_else(|| Fault::not_found(name))?;
+    let field = document.field(&name).ok_or_else(|| Fault::not_found(name))?;
     let name = document.loaded.model.field_info(field).name.clone();
     let target = Target::Field { name: name.clone(), state: state.into() };
     Ok(json!({ "qReturn": call.socket.interface(&target, "", &name)? }))
 }
 
-pub(super) fn clear_all(
-    call: &Call<'_>,
-    session: &mut Session,
-) -> Result<(Value, Effects), Fault> {
+pub(super) fn clear_all(call: &Call<'_>, session: &mut Session) -> Result<(Value, Effects), Fault> {
     let locks = if call.params.flag(0)? { Locks::Override } else { Locks::Respect };
     let state = call.params.text(1)?;
     let document = session.document_mut()?;
@@ -281,10 +271,7 @@ pub(super) fn clear_all(
     Ok((json!({}), effects.and(document.select(selections))))
 }
 
-pub(super) fn lock_all(
-    call: &Call<'_>,
-    session: &mut Session,
-) -> Result<(Value, Effects), Fault> {
+pub(super) fn lock_all(call: &Call<'_>, session: &mut Session) -> Result<(Value, Effects), Fault> {
     set_all_locks(call, session, true)
 }
 
@@ -333,10 +320,7 @@ pub(super) fn abort_modal(
     Ok((json!({}), session.document_mut()?.end_modal(is_accepted)))
 }
 
-pub(super) fn add_state(
-    call: &Call<'_>,
-    session: &mut Session,
-) -> Result<(Value, Effects), Fault> {
+pub(super) fn add_state(call: &Call<'_>, session: &mut Session) -> Result<(Value, Effects), Fault> {
     let name = call.params.required_text(0)?;
     let source = call.params.text(1)?;
     session.document_mut()?.add_state(&name, &source)?;

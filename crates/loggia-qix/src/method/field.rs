@@ -138,9 +138,7 @@ fn change(
     let (state, field) = place(call, document)?;
     let ended = document.end_modal(true);
     match make(document, &state, field) {
-        Ok(selections) => {
-            Ok((json!({ "qReturn": true }), ended.and(document.select(selections))))
-        }
+        Ok(selections) => Ok((json!({ "qReturn": true }), ended.and(document.select(selections)))),
         Err(_) => Ok((json!({ "qReturn": false }), ended)),
     }
 }

@@ -16,10 +16,7 @@ use crate::{timestamp, view};
 /// The release of the protocol that we speak: clients compare it with the ones they know.
 const PROTOCOL_VERSION: &str = "12.2027.0";
 
-pub(super) fn open_doc(
-    call: &Call<'_>,
-    session: &mut Session,
-) -> Result<(Value, Effects), Fault> {
+pub(super) fn open_doc(call: &Call<'_>, session: &mut Session) -> Result<(Value, Effects), Fault> {
     let name = call.params.required_text(0)?;
     let app = view::find_app(call.shared, &call.socket.caller, &name)
         .ok_or_else(|| Fault::app_not_found(name.clone()))?;

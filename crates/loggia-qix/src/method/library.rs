@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::object::info;
 use super::Call;
+use super::object::info;
 use crate::document::keep_identity;
 use crate::effect::Effects;
 use crate::fault::Fault;
@@ -120,11 +120,7 @@ pub(super) fn create(
 }
 
 /// Removes a library item by the id in the first parameter.
-pub(super) fn destroy(
-    call: &Call<'_>,
-    session: &mut Session,
-    generic_type: &str,
-) -> Answer {
+pub(super) fn destroy(call: &Call<'_>, session: &mut Session, generic_type: &str) -> Answer {
     let id = call.params.required_text(0)?;
     let document = session.document_mut()?;
     let item =
@@ -154,12 +150,7 @@ pub(super) fn own_item<'a>(call: &'a Call<'_>) -> Result<&'a Arc<StoredItem>, Fa
     call.view.library_item(id, generic_type).ok_or_else(|| Fault::object_not_found(id))
 }
 
-fn store(
-    call: &Call<'_>,
-    session: &mut Session,
-    item: &StoredItem,
-    properties: Value,
-) -> Answer {
+fn store(call: &Call<'_>, session: &mut Session, item: &StoredItem, properties: Value) -> Answer {
     let document = session.document_mut()?;
     let effects = view::update(call, document.app, item, properties)?;
     Ok((json!({}), effects.and(Effects::of(call.target.clone()))))

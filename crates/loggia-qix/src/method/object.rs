@@ -58,10 +58,7 @@ pub(super) fn get_properties(call: &Call<'_>, session: &Session) -> Result<Value
     Ok(json!({ "qProp": *object.properties }))
 }
 
-pub(super) fn get_effective_properties(
-    call: &Call<'_>,
-    session: &Session,
-) -> Result<Value, Fault> {
+pub(super) fn get_effective_properties(call: &Call<'_>, session: &Session) -> Result<Value, Fault> {
     let document = session.document()?;
     let object = call.object(document)?;
     Ok(json!({ "qProp": document.effective(&call.view, &object) }))
@@ -118,10 +115,7 @@ pub(super) fn clear_soft_patches(
     Ok((json!({}), effects))
 }
 
-pub(super) fn get_full_property_tree(
-    call: &Call<'_>,
-    session: &Session,
-) -> Result<Value, Fault> {
+pub(super) fn get_full_property_tree(call: &Call<'_>, session: &Session) -> Result<Value, Fault> {
     let document = session.document()?;
     let object = call.object(document)?;
     Ok(json!({ "qPropEntry": property_tree(call, document, &object, 0) }))
@@ -344,12 +338,7 @@ fn set_for_this(
     }
 }
 
-fn property_tree(
-    call: &Call<'_>,
-    document: &Document,
-    object: &Object,
-    depth: usize,
-) -> Value {
+fn property_tree(call: &Call<'_>, document: &Document, object: &Object, depth: usize) -> Value {
     let children: Vec<Value> = if depth < MAX_TREE {
         document
             .children(&call.view, &object.id)

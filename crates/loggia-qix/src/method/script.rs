@@ -26,10 +26,7 @@ pub(super) fn set_script(call: &Call<'_>, session: &mut Session) -> Answer {
     refuse_visitors(call)?;
     let text = call.params.text(0)?;
     let app = session.document()?.app;
-    call.shared
-        .repository
-        .set_app_script(&call.socket.caller, app, &text)
-        .map_err(manage_fault)?;
+    call.shared.repository.set_app_script(&call.socket.caller, app, &text).map_err(manage_fault)?;
     Ok((json!({}), view::changed(call, app)))
 }
 
@@ -38,9 +35,7 @@ pub(super) fn check_script_syntax(call: &Call<'_>, session: &Session) -> Result<
     let errors: Vec<Value> = loggia_script::check(&text)
         .iter()
         .map(|problem| {
-            let length = text
-                .get(problem.span.clone())
-                .map_or(0, |meant| meant.chars().count());
+            let length = text.get(problem.span.clone()).map_or(0, |meant| meant.chars().count());
             json!({
                 "qErrLen": length,
                 "qTabIx": 0,
@@ -90,10 +85,8 @@ pub(super) fn do_save(call: &Call<'_>, session: &Session) -> Result<Value, Fault
 /// A script that fails is no fault of the request: the progress says what was wrong.
 fn run(call: &Call<'_>, session: &mut Session) -> Result<(bool, Effects), Fault> {
     let document = session.document_mut()?;
-    let watcher = Watcher {
-        socket: call.socket.number,
-        request: call.request.as_i64().unwrap_or(0),
-    };
+    let watcher =
+        Watcher { socket: call.socket.number, request: call.request.as_i64().unwrap_or(0) };
     match reload(call.shared, &call.socket.caller, document.app, Some(watcher)) {
         Ok(_) => {
             let loaded = call.shared.apps.load(&call.shared.repository, document.app)?;

@@ -38,11 +38,8 @@ pub(super) fn end_selections(call: &Call<'_>, session: &mut Session) -> Answer {
 
 pub(super) fn reset_made_selections(call: &Call<'_>, session: &mut Session) -> Answer {
     let document = session.document_mut()?;
-    let effects = if is_modal(document, call.target.id()) {
-        document.reset_modal()
-    } else {
-        Effects::none()
-    };
+    let effects =
+        if is_modal(document, call.target.id()) { document.reset_modal() } else { Effects::none() };
     Ok((json!({}), effects))
 }
 
@@ -200,8 +197,7 @@ pub(super) fn accept_list_object_search(call: &Call<'_>, session: &mut Session) 
     let matches =
         if def.search.is_empty() { Err(SelectError::Nothing) } else { list.picked_matches() };
     let picked = matches.map(|mut picked| {
-        if is_adding
-            && let Some(selected) = document.selections.field(&located.state, picked.field)
+        if is_adding && let Some(selected) = document.selections.field(&located.state, picked.field)
         {
             picked.elements.extend_from_slice(selected.elements());
         }
@@ -337,7 +333,8 @@ fn locate_list(
     let located = locate(call, document, "/qListObjectDef")?;
     let computer = Computer::new(call, document).of_object(located.object.id.clone());
     let (_, def) = list::read(&computer, &located.definition, &located.path, &located.state);
-    let list = list::compute(&computer, &def, &located.state).map_err(|_| Fault::invalid_state())?;
+    let list =
+        list::compute(&computer, &def, &located.state).map_err(|_| Fault::invalid_state())?;
     Ok((located, def, list))
 }
 

@@ -129,7 +129,8 @@ fn table_wire(model: &DataModel, table: &TableInfo, at: usize) -> Value {
 
 fn field_wire(model: &DataModel, table: &TableInfo, field: &FieldInfo) -> Value {
     let Some(presence) = model.presence(table.id, field.id) else { return json!({}) };
-    let ratio = |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    let ratio =
+        |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     let subset = ratio(presence.distinct, field.cardinality);
     let key = match (field.is_key, presence.is_unique) {
         (false, _) => "NOT_KEY",

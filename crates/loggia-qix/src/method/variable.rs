@@ -130,8 +130,7 @@ pub(super) fn set_string_value(call: &Call<'_>, session: &mut Session) -> Answer
 }
 
 pub(super) fn set_number_value(call: &Call<'_>, session: &mut Session) -> Answer {
-    let number =
-        read_number(call.params.value(0)).ok_or_else(|| Fault::invalid_params("qVal"))?;
+    let number = read_number(call.params.value(0)).ok_or_else(|| Fault::invalid_params("qVal"))?;
     set_own(call, session, &wire::number(number).to_string())
 }
 

@@ -72,9 +72,11 @@ pub(crate) fn cell(cell: &Cell) -> Value {
     // A total belongs to no value, so it has no state of its own.
     let state = if cell.is_total { "X" } else { cell.state.letters() };
     entry.insert("qState".to_owned(), json!(state));
-    for (name, is_set) in
-        [("qIsNull", cell.is_null), ("qIsTotalCell", cell.is_total), ("qIsOtherCell", cell.is_other)]
-    {
+    for (name, is_set) in [
+        ("qIsNull", cell.is_null),
+        ("qIsTotalCell", cell.is_total),
+        ("qIsOtherCell", cell.is_other),
+    ] {
         if is_set {
             entry.insert(name.to_owned(), json!(true));
         }
@@ -133,11 +135,7 @@ fn pivot_node(node: &Node) -> Value {
     entry
 }
 
-fn add_attributes(
-    entry: &mut Value,
-    attributes: &[Attribute],
-    dimensions: &[AttributeDimension],
-) {
+fn add_attributes(entry: &mut Value, attributes: &[Attribute], dimensions: &[AttributeDimension]) {
     if !attributes.is_empty() {
         let values: Vec<Value> = attributes
             .iter()

@@ -130,7 +130,11 @@ pub(crate) fn read_dimension(
     let field_defs: Vec<String> = texts(named, "qFieldDefs");
     let grouping = match choice(
         named.get("qGrouping"),
-        &[&["N", "GRP_NX_NONE"], &["H", "GRP_NX_HIEARCHY", "GRP_NX_HIERARCHY"], &["C", "GRP_NX_COLLECTION"]],
+        &[
+            &["N", "GRP_NX_NONE"],
+            &["H", "GRP_NX_HIEARCHY", "GRP_NX_HIERARCHY"],
+            &["C", "GRP_NX_COLLECTION"],
+        ],
     ) {
         Some(1) => Grouping::Drill,
         Some(2) => Grouping::Cycle,
@@ -151,7 +155,9 @@ pub(crate) fn read_dimension(
         total: has_total(dimension),
         total_label: expression_at(dimension, "qTotalLabel").into(),
         sort: sort_criteria(
-            items_at(inline, "qSortCriterias").get(active).or(items_at(inline, "qSortCriterias").first()),
+            items_at(inline, "qSortCriterias")
+                .get(active)
+                .or(items_at(inline, "qSortCriterias").first()),
         ),
         reverse: flag_at(inline, "qReverseSort"),
         other: other(dimension),
@@ -160,7 +166,9 @@ pub(crate) fn read_dimension(
         attributes: attributes.iter().map(|entry| attribute(computer, entry)).collect(),
         attribute_dimensions: attribute_dimensions
             .iter()
-            .map(|entry| AttributeDimensionDef { expression: attribute_dimension(computer, entry).into() })
+            .map(|entry| AttributeDimensionDef {
+                expression: attribute_dimension(computer, entry).into(),
+            })
             .collect(),
         condition: condition(dimension),
     };
@@ -194,8 +202,8 @@ pub(super) fn mode_letter(definition: &Value) -> &'static str {
 /// A number format that says something; none where the client leaves it to us.
 pub(crate) fn own_format(value: Option<&Value>) -> Option<NumberFormat> {
     let format = number_format(value);
-    let says_nothing = format.kind == loggia_engine::format::NumberKind::Unknown
-        && format.pattern.is_empty();
+    let says_nothing =
+        format.kind == loggia_engine::format::NumberKind::Unknown && format.pattern.is_empty();
     (!says_nothing).then_some(format)
 }
 
@@ -374,8 +382,7 @@ fn active_field(
 fn condition(value: &Value) -> Option<Condition> {
     let new = value.get("qCalcCondition");
     let new_text = new.map(|condition| expression_at(condition, "qCond")).unwrap_or_default();
-    let expression =
-        if new_text.is_empty() { expression_at(value, "qCalcCond") } else { new_text };
+    let expression = if new_text.is_empty() { expression_at(value, "qCalcCond") } else { new_text };
     if expression.trim().is_empty() {
         return None;
     }
