@@ -5,29 +5,98 @@
 //! Calls may compute for many milliseconds: leave the async thread first. Do not call from a rayon pool.
 
 mod cache;
+mod column;
+mod dimension;
+
+mod aggregate;
+mod formula;
+mod grouping;
+mod set;
+
+mod evaluation;
+
+mod body;
+mod build;
+mod pivot;
+
+mod listing;
 mod select;
 
 use std::sync::Arc;
 
-use crate::cube::{
-    Area, Cube, CubeDef, CubeError, Expansion, MeasureRange, Page, Picked, PivotPage, PivotPick,
+use crate::bitmap::Bitmap;
+use crate::cube::{Cube, CubeDef, CubeError};
+use crate::expression::{
+    Environment, Expr, ExprKind, Problem, Span, Variables, has_expansion, parse_expression,
 };
-use crate::cube::{RangeMode, Side, StackPage};
-use crate::expression::{Problem, Variables, parse_expression};
-use crate::format::Locale;
+use crate::format::{Interpreter, Locale};
 use crate::list::{List, ListDef, ListError};
 use crate::model::{DataModel, FieldId, TableId};
-use crate::selection::{FieldSelection, SelectError, Selections};
+use crate::selection::{FieldSelection, Selections};
 use crate::value::Value;
 use crate::view::{View, rows_with};
 use cache::Cache;
+use column::{CachedColumn, ColumnKey};
+use evaluation::Evaluation;
+use formula::Reads;
+
+pub(crate) use body::CubeBody;
+pub(crate) use listing::ListBody;
 
 /// Computes views, cubes and lists of one data model.
 #[derive(Debug)]
 pub struct Calculator {
     model: Arc<DataModel>,
     views: Cache<Selections, Arc<View>>,
-    selected_rows: Cache<(TableId, FieldId, Arc<[u32]>), Arc<crate::bitmap::Bitmap>>,
+    selected_rows: Cache<SelectedRows, Arc<Bitmap>>,
+    columns: Cache<ColumnKey, CachedColumn>,
+    cubes: Cache<Key<CubeDef>, Result<Arc<Cube>, CubeError>>,
+    lists: Cache<Key<ListDef>, Result<Arc<List>, ListError>>,
+    values: Cache<Key<Arc<str>>, Result<Value, Arc<str>>>,
+}
+
+/// The selected elements of a field, as seen from a table.
+type SelectedRows = (TableId, FieldId, Arc<[u32]>);
+
+/// What a result depends on: those who agree on all of it share the result.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key<D> {
+    selections: Selections,
+    state: Arc<str>,
+    variables: Vec<(Arc<str>, Value)>,
+    clock: Option<u64>,
+    user: Option<Arc<str>>,
+    locale: Locale,
+    def: D,
+}
+
+impl<D> Key<D> {
+    fn new(context: &Context<'_>, reads: &Reads, def: D) -> Key<D> {
+        Key {
+            selections: context.selections.only(context.state),
+            state: context.state.into(),
+            variables: reads.variables.clone(),
+            clock: reads.clock.then(|| context.now.to_bits()),
+            user: reads.user.then(|| context.user.into()),
+            locale: context.locale.clone(),
+            def,
+        }
+    }
+}
+
+/// Conditions and labels are expressions of their own, evaluated with everything at hand.
+fn reads_more(def: &CubeDef) -> bool {
+    let conditions = def.dimensions.iter().map(|dimension| &dimension.condition);
+    let mut conditions = conditions
+        .chain(def.measures.iter().map(|measure| &measure.condition))
+        .chain([&def.condition]);
+    let is_expression = |text: &Arc<str>| text.trim_start().starts_with('=');
+    conditions.any(Option::is_some)
+        || def.dimensions.iter().any(|dimension| {
+            is_expression(&dimension.other_label)
+                || is_expression(&dimension.total_label)
+                || dimension.other.as_ref().is_some_and(|other| other.limit.parse::<f64>().is_err())
+        })
 }
 
 /// Under which circumstances to compute.
@@ -99,6 +168,10 @@ impl Calculator {
             model,
             views: Cache::new(limits.views),
             selected_rows: Cache::new(limits.views / 2),
+            columns: Cache::new(limits.columns),
+            cubes: Cache::new(limits.cubes),
+            lists: Cache::new(limits.cubes / 2),
+            values: Cache::new(limits.cubes / 16),
         }
     }
 
@@ -113,14 +186,43 @@ impl Calculator {
 
     /// Computes a chart, or takes it from the cache.
     pub fn cube(&self, context: &Context<'_>, def: &CubeDef) -> Result<Arc<Cube>, CubeError> {
-        let _ = (context, def);
-        Err(CubeError::TooManyGroups { limit: 0 })
+        let expanded = self.expanded_cube(context, def);
+        let def = expanded.as_ref().unwrap_or(def);
+        let interpreter = Interpreter::new(context.locale);
+        let environment = Environment::new(context.now, context.locale, &interpreter, context.user);
+        let prepared = build::prepare(self, context, &environment, def);
+        let compute = || build::build(self, context, &environment, def, &prepared).map(Arc::new);
+        if prepared.reads.named_sets || reads_more(def) {
+            return compute();
+        }
+        let key = Key::new(context, &prepared.reads, def.clone());
+        self.cubes.get(&key, compute, |cube| cube.as_ref().map_or(64, |cube| cube.body.bytes()))
     }
 
     /// Computes a list, or takes it from the cache.
     pub fn list(&self, context: &Context<'_>, def: &ListDef) -> Result<Arc<List>, ListError> {
-        let _ = (context, def);
-        Err(ListError::Invalid { message: "not yet".into() })
+        let expanded = self.expanded_list(context, def);
+        let def = expanded.as_ref().unwrap_or(def);
+        let compute = || listing::build(self, context, def).map(Arc::new);
+        if def.expressions.iter().any(|own| own.expression.contains('{'))
+            || def.condition.is_some()
+            || def.sort.expression.contains('{')
+            || def.search.starts_with('=')
+        {
+            return compute();
+        }
+        // Expressions without sets read variables at most; those are named in the definition or not at all.
+        let mut reads = Reads { clock: true, user: true, ..Reads::default() };
+        let texts = [&def.expression, &def.sort.expression].into_iter();
+        for text in texts.chain(def.expressions.iter().map(|own| &own.expression)) {
+            if let Some(expr) = parse_expression(text).expr {
+                reads.variables.extend(self.variables_of(context, &expr));
+            }
+        }
+        reads.clock = def.expressions.iter().any(|own| own.expression.contains('('));
+        reads.user = reads.clock;
+        let key = Key::new(context, &reads, def.clone());
+        self.lists.get(&key, compute, |list| list.as_ref().map_or(64, |list| list.body.bytes()))
     }
 
     /// The value of an expression over all rows; a leading `=` is optional, `$(…)` is expanded.
@@ -129,14 +231,64 @@ impl Calculator {
         context: &Context<'_>,
         expression: &str,
     ) -> Result<Value, EvaluateError> {
-        let _ = (context, expression);
-        Ok(Value::Null)
+        self.evaluate_within(context, expression, 0)
+    }
+
+    fn evaluate_within(
+        &self,
+        context: &Context<'_>,
+        expression: &str,
+        depth: u32,
+    ) -> Result<Value, EvaluateError> {
+        let expanded;
+        let expression = if has_expansion(expression) {
+            expanded = self.expand_within(context, expression, depth)?;
+            &expanded
+        } else {
+            expression
+        };
+        let parsed = parse_expression(expression);
+        if !parsed.problems.is_empty() {
+            return Err(EvaluateError::Syntax { problems: parsed.problems });
+        }
+        let Some(expr) = parsed.expr else { return Ok(Value::Null) };
+        if let ExprKind::Literal(value) = &expr.kind {
+            return Ok(value.clone());
+        }
+        let invalid = |message: Arc<str>| EvaluateError::Invalid { message };
+        let interpreter = Interpreter::new(context.locale);
+        let environment = Environment::new(context.now, context.locale, &interpreter, context.user);
+        let mut evaluation = Evaluation::new(self, context, &environment);
+        let mut preparation = evaluation.preparation();
+        let formula = preparation.prepared(expr).map_err(invalid)?;
+        let reads = preparation.reads;
+        if formula.slots.is_empty() || reads.named_sets {
+            return evaluation.single(&formula).map_err(invalid);
+        }
+        let key = Key::new(context, &reads, Arc::<str>::from(expression));
+        self.values.get(&key, || evaluation.single(&formula), |_| 128).map_err(invalid)
     }
 
     /// Expands `$(…)` and does nothing else.
     pub fn expand(&self, context: &Context<'_>, text: &str) -> Result<String, EvaluateError> {
+        self.expand_within(context, text, 0)
+    }
+
+    /// Expansions may evaluate expressions that have expansions: a variable that means itself must end somewhere.
+    fn expand_within(
+        &self,
+        context: &Context<'_>,
+        text: &str,
+        depth: u32,
+    ) -> Result<String, EvaluateError> {
+        const DEEPEST: u32 = 8;
+        if depth > DEEPEST {
+            return Err(EvaluateError::Invalid {
+                message: "expansions within expansions go too deep".into(),
+            });
+        }
         let evaluate = |expression: &str| {
-            self.evaluate(context, expression).map_err(|error| error.to_string())
+            self.evaluate_within(context, expression, depth + 1).map_err(|error| error.to_string())
         };
         crate::expression::expand(text, context.variables, &evaluate)
             .map_err(|error| EvaluateError::Invalid { message: error.to_string().into() })
@@ -159,6 +311,61 @@ impl Calculator {
         ExpressionCheck { problems: parsed.problems, unknown_fields }
     }
 
+    fn variables_of(&self, context: &Context<'_>, expr: &Expr) -> Vec<(Arc<str>, Value)> {
+        let names = expr.field_names().into_iter();
+        names.filter_map(|name| Some((name.clone(), context.variables.get(&name)?))).collect()
+    }
+
+    /// The definition with every `$(…)` replaced; nothing where there is none. What cannot be expanded stays as it
+    /// is and fails when it is parsed.
+    fn expanded_cube(&self, context: &Context<'_>, def: &CubeDef) -> Option<CubeDef> {
+        let mut expanded = def.clone();
+        let mut found = false;
+        let mut expand = |text: &mut Arc<str>| {
+            if has_expansion(text)
+                && let Ok(new) = self.expand(context, text)
+            {
+                *text = new.into();
+                found = true;
+            }
+        };
+        expand(&mut expanded.context_set);
+        for dimension in &mut expanded.dimensions {
+            expand(&mut dimension.expression);
+            expand(&mut dimension.sort.expression);
+            dimension.attributes.iter_mut().for_each(|attribute| expand(&mut attribute.expression));
+            dimension
+                .attribute_dimensions
+                .iter_mut()
+                .for_each(|attribute| expand(&mut attribute.expression));
+            if let Some(other) = &mut dimension.other {
+                expand(&mut other.limit);
+                expand(&mut other.referenced_expression);
+            }
+        }
+        for measure in &mut expanded.measures {
+            expand(&mut measure.expression);
+            expand(&mut measure.sort.expression);
+            measure.attributes.iter_mut().for_each(|attribute| expand(&mut attribute.expression));
+        }
+        found.then_some(expanded)
+    }
+
+    fn expanded_list(&self, context: &Context<'_>, def: &ListDef) -> Option<ListDef> {
+        let mut expanded = def.clone();
+        let mut found = false;
+        let own = expanded.expressions.iter_mut().map(|own| &mut own.expression);
+        for text in own.chain([&mut expanded.expression, &mut expanded.sort.expression]) {
+            if has_expansion(text)
+                && let Ok(new) = self.expand(context, text)
+            {
+                *text = new.into();
+                found = true;
+            }
+        }
+        found.then_some(expanded)
+    }
+
     pub(crate) fn view_of(&self, selections: Selections) -> Arc<View> {
         self.views.get(
             &selections,
@@ -177,22 +384,18 @@ impl Calculator {
         table: TableId,
         field: FieldId,
         selection: &FieldSelection,
-    ) -> Arc<crate::bitmap::Bitmap> {
+    ) -> Arc<Bitmap> {
         let key = (table, field, Arc::from(selection.elements()));
         self.selected_rows.get(
             &key,
             || {
-                let members = crate::bitmap::Bitmap::from_members(
-                    self.model.values(field).len(),
-                    selection.elements(),
-                );
+                let members =
+                    Bitmap::from_members(self.model.values(field).len(), selection.elements());
                 let rows = self
                     .model
                     .column(table, field)
                     .map(|column| rows_with(&column.codes, &members));
-                Arc::new(rows.unwrap_or_else(|| {
-                    crate::bitmap::Bitmap::none(self.model.table_info(table).rows)
-                }))
+                Arc::new(rows.unwrap_or_else(|| Bitmap::none(self.model.table_info(table).rows)))
             },
             |rows| rows.bytes() + selection.elements().len() * 4,
         )
@@ -204,108 +407,5 @@ impl Calculator {
 pub struct ExpressionCheck {
     pub problems: Vec<Problem>,
     /// Where unknown names stand.
-    pub unknown_fields: Vec<crate::expression::Span>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(crate) struct CubeBody {}
-
-impl CubeBody {
-    pub(crate) fn size(&self) -> (usize, usize) {
-        (0, 0)
-    }
-
-    pub(crate) fn straight(&self, _cube: &Cube, area: Area) -> Page {
-        Page { area: area.clipped(0, 0), is_reduced: false, rows: Vec::new() }
-    }
-
-    pub(crate) fn reduced(&self, cube: &Cube, area: Area, _limit: usize) -> Page {
-        self.straight(cube, area)
-    }
-
-    pub(crate) fn stacked(&self, _cube: &Cube, area: Area, _limit: usize) -> StackPage {
-        StackPage { area: area.clipped(0, 0), root: crate::cube::Node::default() }
-    }
-
-    pub(crate) fn pivot(&self, _cube: &Cube, area: Area) -> PivotPage {
-        PivotPage { area: area.clipped(0, 0), left: Vec::new(), top: Vec::new(), data: Vec::new() }
-    }
-
-    pub(crate) fn with_expansion(
-        &self,
-        _def: &CubeDef,
-        _side: Side,
-        _at: usize,
-        _level: usize,
-        _all: bool,
-        _open: bool,
-    ) -> Option<Expansion> {
-        None
-    }
-
-    pub(crate) fn picked_values(
-        &self,
-        _cube: &Cube,
-        _dimension: usize,
-        _elements: &[i32],
-    ) -> Result<Picked, SelectError> {
-        Err(SelectError::NotSelectable)
-    }
-
-    pub(crate) fn picked_cells(
-        &self,
-        _cube: &Cube,
-        _rows: &[usize],
-        _columns: &[usize],
-    ) -> Result<Vec<Picked>, SelectError> {
-        Err(SelectError::NotSelectable)
-    }
-
-    pub(crate) fn picked_pivot_cells(
-        &self,
-        _cube: &Cube,
-        _cells: &[PivotPick],
-    ) -> Result<Vec<Picked>, SelectError> {
-        Err(SelectError::NotSelectable)
-    }
-
-    pub(crate) fn picked_ranges(
-        &self,
-        _cube: &Cube,
-        _ranges: &[MeasureRange],
-        _columns: &[usize],
-        _mode: RangeMode,
-    ) -> Result<Vec<Picked>, SelectError> {
-        Err(SelectError::NotSelectable)
-    }
-
-    pub(crate) fn picked_numbers(
-        &self,
-        _cube: &Cube,
-        _dimension: usize,
-        _range: &MeasureRange,
-    ) -> Result<Picked, SelectError> {
-        Err(SelectError::NotSelectable)
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ListBody {}
-
-impl ListBody {
-    pub(crate) fn size(&self) -> (usize, usize) {
-        (1, 0)
-    }
-
-    pub(crate) fn page(&self, area: Area) -> Page {
-        Page { area: area.clipped(0, 0), is_reduced: false, rows: Vec::new() }
-    }
-
-    pub(crate) fn picked_values(&self, _elements: &[i32]) -> Result<Picked, SelectError> {
-        Err(SelectError::NotSelectable)
-    }
-
-    pub(crate) fn picked_matches(&self) -> Result<Picked, SelectError> {
-        Err(SelectError::NotSelectable)
-    }
+    pub unknown_fields: Vec<Span>,
 }

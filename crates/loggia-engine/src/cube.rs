@@ -509,21 +509,21 @@ impl Cube {
 
     /// A page of a straight cube, clipped to what there is. Other modes have none.
     pub fn straight(&self, area: Area) -> Page {
-        self.body.straight(self, area)
+        self.body.straight(area)
     }
 
     /// A page with at most `limit` rows that keeps the first, the last and the extreme values.
     pub fn reduced(&self, area: Area, limit: usize) -> Page {
-        self.body.reduced(self, area, limit)
+        self.body.reduced(area, limit)
     }
 
     /// A page of a stacked cube; `limit` bounds the value leaves.
     pub fn stacked(&self, area: Area, limit: usize) -> StackPage {
-        self.body.stacked(self, area, limit)
+        self.body.stacked(area, limit)
     }
 
     pub fn pivot(&self, area: Area) -> PivotPage {
-        self.body.pivot(self, area)
+        self.body.pivot(area)
     }
 
     /// What the definition's expansion becomes when the node at a data row (column) and level is opened; `all` opens
@@ -553,7 +553,7 @@ impl Cube {
     /// The field elements behind dimension values, as `SelectHyperCubeValues` sends them: `dimension` counts as in the
     /// definition. Elements of calculated dimensions become those of the field they are calculated from.
     pub fn picked_values(&self, dimension: usize, elements: &[i32]) -> Result<Picked, SelectError> {
-        self.body.picked_values(self, dimension, elements)
+        self.body.picked_values(dimension, elements)
     }
 
     /// The values in cells of a straight cube. `columns` count visible columns, measures are passed over; no rows or
@@ -563,11 +563,11 @@ impl Cube {
         rows: &[usize],
         columns: &[usize],
     ) -> Result<Vec<Picked>, SelectError> {
-        self.body.picked_cells(self, rows, columns)
+        self.body.picked_cells(rows, columns)
     }
 
     pub fn picked_pivot_cells(&self, cells: &[PivotPick]) -> Result<Vec<Picked>, SelectError> {
-        self.body.picked_pivot_cells(self, cells)
+        self.body.picked_pivot_cells(cells)
     }
 
     /// The values of rows whose measures are in the ranges; `columns` count dimensions of the definition, none means
@@ -578,7 +578,7 @@ impl Cube {
         columns: &[usize],
         mode: RangeMode,
     ) -> Result<Vec<Picked>, SelectError> {
-        self.body.picked_ranges(self, ranges, columns, mode)
+        self.body.picked_ranges(ranges, columns, mode)
     }
 
     /// The values of a dimension whose number is in a range (the `measure` of the range is not looked at).
@@ -587,7 +587,7 @@ impl Cube {
         dimension: usize,
         range: &MeasureRange,
     ) -> Result<Picked, SelectError> {
-        self.body.picked_numbers(self, dimension, range)
+        self.body.picked_numbers(dimension, range)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::value::{Value, collate};
 
 pub use file::{ReadError, WriteError};
 pub use link::{LinkError, Linked, ModelWarning};
-pub(crate) use path::{KeyRows, NO_ROW, Path, Step, Tree};
+pub(crate) use path::{NO_ROW, Tree};
 
 /// A field, by its place in [`DataModel::fields`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,7 +113,7 @@ pub struct Presence {
 #[derive(Clone, Debug)]
 pub(crate) struct ModelColumn {
     pub(crate) field: FieldId,
-    pub(crate) codes: Codes,
+    pub(crate) codes: Arc<Codes>,
     /// A synthetic key stands for this column in associations; it is kept because reading it here is quickest.
     pub(crate) is_shadow: bool,
 }
@@ -268,7 +268,7 @@ impl DataModel {
     pub fn presence(&self, table: TableId, field: FieldId) -> Option<Presence> {
         let column = self.column(table, field)?;
         let mut seen = vec![0u32; self.dictionaries[field.index()].len() + 1];
-        crate::table::with_codes!(&column.codes, codes => {
+        crate::table::with_codes!(&*column.codes, codes => {
             for code in codes {
                 seen[crate::table::Code::index(*code)] += 1;
             }
@@ -291,10 +291,6 @@ impl DataModel {
 
     pub(crate) fn values(&self, field: FieldId) -> &FieldValues {
         &self.dictionaries[field.index()]
-    }
-
-    pub(crate) fn columns(&self, table: TableId) -> &[ModelColumn] {
-        &self.columns[table.index()]
     }
 
     pub(crate) fn column(&self, table: TableId, field: FieldId) -> Option<&ModelColumn> {

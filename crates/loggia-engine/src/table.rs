@@ -242,11 +242,6 @@ impl Dictionary {
             }
         }
     }
-
-    pub(crate) fn find(&self, value: &Value) -> Option<u32> {
-        let hash = self.hasher.hash_one(value);
-        self.index.find(hash, |&code| same(&self.values[code as usize], value)).copied()
-    }
 }
 
 /// Identity without the collation that ordering pays for.

@@ -282,6 +282,10 @@ impl View {
         &self.selections
     }
 
+    pub(crate) fn shared_rows(&self, table: TableId) -> Option<Arc<Bitmap>> {
+        self.tables[table.index()].rows.clone()
+    }
+
     /// The possible rows of a table.
     pub fn possible_rows(&self, table: TableId) -> usize {
         self.rows(table).map_or_else(|| self.model.table_info(table).rows, Bitmap::count)
@@ -305,7 +309,7 @@ impl View {
             if let Some(table) = largest
                 && let Some(column) = self.model.column(table, field)
             {
-                with_codes!(&column.codes, codes => match self.rows(table) {
+                with_codes!(&*column.codes, codes => match self.rows(table) {
                     None => codes.iter().for_each(|code| counts[code.index()] += 1),
                     Some(rows) => rows.iter().for_each(|row| counts[codes[row].index()] += 1),
                 });

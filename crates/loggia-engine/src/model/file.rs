@@ -101,7 +101,11 @@ impl DataModel {
                 let field = &schema.fields[shape.field.index()];
                 let part = column_part(&table.name, &field.name);
                 let codes = read_codes(next(&part)?, &part, table.rows, field.cardinality)?;
-                own.push(ModelColumn { field: shape.field, codes, is_shadow: shape.is_shadow });
+                own.push(ModelColumn {
+                    field: shape.field,
+                    codes: codes.into(),
+                    is_shadow: shape.is_shadow,
+                });
             }
             columns.push(own);
         }

@@ -142,7 +142,7 @@ impl Draft {
                     .filter_map(|column| {
                         let field = ids.get(column.name()).copied()?;
                         let codes = recoded[field.index()].next()?;
-                        Some(ModelColumn { field, codes, is_shadow: false })
+                        Some(ModelColumn { field, codes: codes.into(), is_shadow: false })
                     })
                     .collect();
                 DraftTable {
@@ -194,7 +194,7 @@ impl Draft {
             let columns: Vec<&Codes> = shared
                 .iter()
                 .filter_map(|field| table.columns.iter().find(|column| column.field == *field))
-                .map(|column| &column.codes)
+                .map(|column| &*column.codes)
                 .collect();
             keys.push(combinations.add(holder as u32, table.rows, &columns));
         }
@@ -210,13 +210,13 @@ impl Draft {
             table.fields.insert(at.min(table.fields.len()), key);
             table.columns.push(ModelColumn {
                 field: key,
-                codes: Codes::pack(codes, count),
+                codes: Codes::pack(codes, count).into(),
                 is_shadow: false,
             });
         }
         let mut columns = vec![ModelColumn {
             field: key,
-            codes: Codes::pack((0..count).collect(), count),
+            codes: Codes::pack((0..count).collect(), count).into(),
             is_shadow: false,
         }];
         for (place, field) in shared.iter().enumerate() {
@@ -224,7 +224,7 @@ impl Draft {
             let largest = self.fields[field.index()].values.len() as u32;
             columns.push(ModelColumn {
                 field: *field,
-                codes: Codes::pack(codes, largest),
+                codes: Codes::pack(codes, largest).into(),
                 is_shadow: false,
             });
         }

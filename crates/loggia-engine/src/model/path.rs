@@ -154,14 +154,6 @@ impl Tree {
         self.key_parent[field.index()].is_some()
     }
 
-    /// All tables that a key field associates.
-    pub(crate) fn neighbours(&self, key: FieldId) -> impl Iterator<Item = TableId> + '_ {
-        self.key_parent[key.index()]
-            .iter()
-            .copied()
-            .chain(self.key_children[key.index()].iter().copied())
-    }
-
     pub(crate) fn connected(&self, left: TableId, right: TableId) -> bool {
         self.component[left.index()] == self.component[right.index()]
     }
@@ -233,7 +225,7 @@ impl DataModel {
                 return KeyRows::One(rows);
             }
             let mut starts = vec![0u32; cardinality + 2];
-            with_codes!(&column.codes, codes => {
+            with_codes!(&*column.codes, codes => {
                 for code in codes {
                     starts[code.index() + 1] += 1;
                 }
@@ -243,7 +235,7 @@ impl DataModel {
             }
             let mut rows = vec![0u32; column.codes.len()];
             let mut free = starts.clone();
-            with_codes!(&column.codes, codes => {
+            with_codes!(&*column.codes, codes => {
                 for (row, code) in codes.iter().enumerate() {
                     rows[free[code.index()] as usize] = row as u32;
                     free[code.index()] += 1;
