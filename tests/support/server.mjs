@@ -2,7 +2,7 @@
 //
 // The binary and the data files are named by LOGGIA_BINARY and LOGGIA_DEMO_FILES, which
 // `cargo xtask test` sets.
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -46,7 +46,7 @@ export class Server {
     gone.catch(() => {})
     const address = await Promise.race([server.line(/https?:\/\/127\.0\.0\.1:\d+/), gone])
     server.origin = /https?:\/\/127\.0\.0\.1:\d+/.exec(address)[0]
-    await Promise.race([ready(server.origin), gone])
+    await Promise.race([Promise.all([ready(server.origin), server.line(/\bben\b/)]), gone])
     return server
   }
 
@@ -88,6 +88,17 @@ export class Server {
     const person = new Person(this)
     await person.logIn(name, base)
     return person
+  }
+
+  /** `loggia check anonymous` on this server's data, while it runs: its report and exit code. */
+  check(prefix) {
+    const args = ['check', 'anonymous', '--prefix', prefix, '--data', this.data, '--format', 'json']
+    return new Promise((done, fail) => {
+      execFile(binary, args, (error, out, complaint) => {
+        if (out === '') fail(new Error(`${args.join(' ')}: ${complaint}`))
+        else done({ code: error?.code ?? 0, report: JSON.parse(out) })
+      })
+    })
   }
 
   /** Ends the process but leaves its data. */

@@ -1,5 +1,6 @@
-// Point 5 of the whole way: three things let a visitor in, and each alone can refuse. Each is
-// changed over REST while the server runs, takes effect at once, and leaves others alone.
+// Points 5 and 6 of the whole way: three things let a visitor in, and each alone can refuse. Each is
+// changed over REST while the server runs, takes effect at once, and leaves others alone; and the
+// anonymous check names the one that is missing.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Server, apps, everyone } from '../../tests/support/server.mjs'
@@ -88,10 +89,30 @@ async function setRule(category, change) {
   return root.edit('systemrule', `id eq ${id}`, change)
 }
 
+/** The check says that visitors cannot open the app, which code they get, and what to change. */
+async function checkFinds(code) {
+  const { code: exit, report } = await server.check('public')
+  assert.equal(exit, 1, 'the exit code says so too')
+  assert.equal(report.open, false)
+  const app = report.apps.find((one) => one.id === apps.penguins)
+  assert.deepEqual([app.canOpen, app.code], [false, code])
+  const mends = [...report.gates, ...report.apps].map((one) => one.mend).filter(Boolean)
+  assert.ok(mends.length > 0, `what to change is named: ${JSON.stringify(report)}`)
+}
+
 describe('public access', { timeout: 240_000 }, () => {
   it('is open to begin with', async () => {
     await admitted()
     assert.deepEqual(await hubStreams(), ['Everyone'])
+    const { code, report } = await server.check('public')
+    assert.deepEqual([code, report.open], [0, true], JSON.stringify(report))
+    const found = report.apps.map((app) => [app.name, app.canList, app.canOpen]).sort()
+    assert.deepEqual(found, [
+      ['New York flights 2013', true, true],
+      ['Palmer penguins', true, true],
+      ['Wildlife strikes', false, false],
+      ['World development', true, true],
+    ])
   })
 
   it('needs the entrance: mode 0 asks to log in, mode 2 never does', async () => {
@@ -107,6 +128,7 @@ describe('public access', { timeout: 240_000 }, () => {
       assert.equal(call.status, 401)
       assert.equal((await call.json()).code, 'ENT-LOGIN')
       await server.line(/ENT-LOGIN/, 5_000)
+      await checkFinds('ENT-LOGIN')
       await undisturbed('Gentoo')
     } finally {
       await entrance(2)
@@ -126,6 +148,7 @@ describe('public access', { timeout: 240_000 }, () => {
       assert.deepEqual(await hubStreams(), ['Everyone'], 'the hub costs no licence')
       const { status } = await refused(sheet, 'LIC-ANON-KIND', 'licence')
       assert.equal(status, 403)
+      await checkFinds('LIC-ANON-KIND')
       await undisturbed('Adelie')
     } finally {
       await setRule('License', (rule) => (rule.disabled = false))
@@ -140,6 +163,7 @@ describe('public access', { timeout: 240_000 }, () => {
       const { status, text } = await refused(sheet, 'RULE-DENIED', 'rule')
       assert.equal(status, 404)
       assert.doesNotMatch(text, /penguin/i)
+      await checkFinds('RULE-DENIED')
       await undisturbed('Chinstrap')
     } finally {
       await setRule('Security', (rule) => (rule.disabled = false))
