@@ -540,10 +540,19 @@ impl<'a> Builder<'a> {
             .collect();
         let width = self.width();
         let codes = &self.codes;
+        // What became of the rest stands last, also where a measure decides; dimensions see to it themselves.
+        let measure_decides = matches!(keys.first(), Some(SortKey::Measure { .. }));
+        let rests = |row: usize| {
+            let is_rest = |(code, special): (&u32, &Special)| *code == special.rest;
+            measure_decides
+                && self.has_others
+                && codes[row * width..(row + 1) * width].iter().zip(&self.specials).any(is_rest)
+        };
         let compare = |left: &u32, right: &u32| {
             let (left_row, right_row) = (*left as usize, *right as usize);
             let by_keys = keys.iter().map(|key| key.compare(codes, width, left_row, right_row));
-            by_keys.fold(Ordering::Equal, Ordering::then).then(left.cmp(right))
+            let order = rests(left_row).cmp(&rests(right_row));
+            by_keys.fold(order, Ordering::then).then(left.cmp(right))
         };
         let mut rows: Vec<u32> = (0..self.groups.len() as u32).collect();
         if rows.len() > 50_000 {

@@ -1,0 +1,6 @@
+//! The engine as its users see it: tables in, selections made, charts and lists out.
+
+mod files;
+mod kit;
+mod oracle;
+mod scenarios;
