@@ -56,7 +56,7 @@ export function pageFor(url) {
   }
   if (path === '/login') {
     const message = url.searchParams.has('wrong')
-      ? { message: refusal(401, 'ACC-PASSWORD', 'Not logged in', 'The name or the password is not right.') }
+      ? { message: refusal(401, 'ACC-PASSWORD', 'Not logged in', 'The name or the password is not right.'), username: 'ana' }
       : {}
     return page('login', message, 'Log in')
   }

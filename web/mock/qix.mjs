@@ -156,10 +156,17 @@ export function createEngine() {
     return { ...properties, title, qInfo: { qId: id, qType: kind }, qMeta: { privileges: ['read'] }, qSelectionInfo: {}, qHyperCube }
   }
 
+  const patches = new Map()
   const effective = ({ id }) => {
     if (!objects[id]) return {}
     const [kind, title] = objects[id]
-    return { ...defaults(kind).properties, title, qInfo: { qId: id, qType: kind } }
+    const properties = { ...defaults(kind).properties, title, qInfo: { qId: id, qType: kind } }
+    for (const { qPath, qValue } of patches.get(id) ?? []) {
+      const steps = qPath.split('/').slice(1)
+      const last = steps.pop()
+      steps.reduce((at, step) => (at[step] ??= {}), properties)[last] = JSON.parse(qValue)
+    }
+    return properties
   }
 
   const types = Object.fromEntries([...Object.entries(objects).map(([id, [type]]) => [id, type]), ['filters', 'filterpane'], ['overview', 'sheet'], ['list-airline', 'listbox'], ['list-origin', 'listbox']])
@@ -189,6 +196,10 @@ export function createEngine() {
       if (lists[target.id]?.[0] === 'Airline') select(selected.includes(row) ? selected.filter((other) => other !== row) : [...selected, row])
       return { qSuccess: true }
     },
+    ApplyPatches: ([list], { id }) => {
+      patches.set(id, [...(patches.get(id) ?? []), ...list])
+      return {}
+    },
     Clear: () => (select([]), { qReturn: true }),
     ClearAll: () => (select([]), {}),
     Back: () => {
@@ -206,7 +217,7 @@ export function createEngine() {
       return { qSuccess: true }
     },
   }
-  const changing = new Set(['SelectHyperCubeValues', 'SelectListObjectValues', 'Clear', 'ClearAll', 'Back', 'Forward', 'EndSelections', 'ApplyPatches'])
+  const changing = new Set(['SelectHyperCubeValues', 'SelectListObjectValues', 'Clear', 'ClearAll', 'Back', 'Forward', 'EndSelections'])
 
   return {
     greeting: JSON.stringify({ jsonrpc: '2.0', method: 'OnConnected', params: { qSessionState: 'SESSION_CREATED' } }),
@@ -214,7 +225,7 @@ export function createEngine() {
       const { id, handle, method, params } = JSON.parse(text)
       try {
         const result = methods[method]?.(params, handles.get(handle) ?? { id: 'global' }) ?? {}
-        return JSON.stringify({ jsonrpc: '2.0', id, result, ...(changing.has(method) ? { change: all() } : {}) })
+        return JSON.stringify({ jsonrpc: '2.0', id, result, ...(changing.has(method) ? { change: all() } : {}), ...(method === 'ApplyPatches' ? { change: [handle] } : {}) })
       } catch (error) {
         return JSON.stringify({ jsonrpc: '2.0', id, error: { code: error.code ?? -32603, message: error.message, parameter: '' } })
       }

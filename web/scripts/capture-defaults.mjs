@@ -36,7 +36,7 @@ const server = await createServer({ root: web, configFile: false, logLevel: 'err
 await server.listen()
 const { port } = server.httpServer.address()
 const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  executablePath: process.env.LOGGIA_CHROMIUM ?? '/usr/bin/chromium',
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
 })
 try {

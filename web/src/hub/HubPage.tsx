@@ -162,10 +162,10 @@ function StreamLink({ label, href, count, isCurrent, onGo }: StreamLinkProps) {
 function Visitor({ data }: { readonly data: PageData }) {
   const canLogIn = data.entrance.anonymous !== 'always'
   return (
-    <p class="visitor">
+    <aside class="visitor" aria-label="Your visit">
       You are browsing as a visitor.
       {canLogIn && <> <a href={loginPath(data.base, data.me.loginUrl, here())}>Log in</a> to see what is shared with you.</>}
-    </p>
+    </aside>
   )
 }
 

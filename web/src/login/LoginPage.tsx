@@ -1,34 +1,12 @@
-import { useRef, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import type { PageData } from '../data'
 import { Brand } from '../kit/Brand'
 import { ThemeSwitch } from '../kit/ThemeSwitch'
 import { paths, safeTarget } from '../paths'
 
-/** Nothing of it is remembered but the name, in this tab, so that a refused login keeps what was typed. */
-const nameKey = 'loggia.login.name'
-
-function typedBefore(data: PageData): string {
-  if (data.username !== undefined) return data.username
-  if (!data.message) return ''
-  try {
-    return sessionStorage.getItem(nameKey) ?? ''
-  } catch {
-    return ''
-  }
-}
-
-function keepName(name: string) {
-  try {
-    sessionStorage.setItem(nameKey, name)
-  } catch {
-    // Without storage the name is typed again.
-  }
-}
-
 export function LoginPage({ data }: { readonly data: PageData }) {
-  const [name] = useState(() => typedBefore(data))
+  const name = data.username ?? ''
   const [isBusy, setBusy] = useState(false)
-  const nameField = useRef<HTMLInputElement>(null)
   const hub = paths.hub(data.base)
   const target = safeTarget(data.target ?? new URLSearchParams(location.search).get('target'), hub)
   const refusal = data.message
@@ -44,10 +22,7 @@ export function LoginPage({ data }: { readonly data: PageData }) {
           class="card login"
           method="post"
           action={paths.login(data.base)}
-          onSubmit={() => {
-            keepName(nameField.current?.value ?? '')
-            setBusy(true)
-          }}
+          onSubmit={() => setBusy(true)}
         >
           <div>
             <h1>Log in</h1>
@@ -63,7 +38,6 @@ export function LoginPage({ data }: { readonly data: PageData }) {
           <label class="field">
             <span>User name</span>
             <input
-              ref={nameField}
               name="username"
               type="text"
               autocomplete="username"

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { App, PageData } from '../data'
 import { Down, Next, Previous } from '../kit/icons'
 import { currentSheet, follow, go, hrefOf } from './navigation'
@@ -17,9 +17,11 @@ export function SheetPicker({ data, app }: Props) {
   const at = app.sheets.findIndex(({ id }) => id === current)
   const sheet = app.sheets[at]
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isOpen) return
-    box.current?.querySelector<HTMLElement>('a[aria-current], a')?.focus()
+    const menu = box.current?.querySelector('.menu')
+    const first = menu?.querySelector<HTMLElement>('a[aria-current]') ?? menu?.querySelector('a')
+    first?.focus()
     const onOutside = (event: Event) => {
       if (event.target instanceof Node && !box.current?.contains(event.target)) setOpen(false)
     }

@@ -2,7 +2,11 @@ import './guard'
 import { mount } from '../kit/mount'
 import { connect } from './connection'
 import { startNavigation } from './navigation'
+import { keepReachable } from './reachable'
 import { ViewerPage } from './ViewerPage'
+
+const root = document.getElementById('root')
+if (root) keepReachable(root)
 
 mount((data) => {
   if (data.app) {
