@@ -1,1 +1,423 @@
-//! The engine JSON-RPC interface: sessions, method table, wire types.
+//! The engine JSON-RPC interface: what enigma.js, the charts and other clients speak with an app.
+//!
+//! [`Engine`] holds the engine sessions and the loaded apps of one server. [`Engine::serve`] drives
+//! one socket: text frames in, text frames out. It knows no HTTP; whoever accepts the socket brings
+//! a [`Connection`], which says who is calling.
+//!
+//! A frame is read into a request, the request finds its row in the method table, the row's function
+//! reads or changes the session and answers with a value and with what it changed; each attached
+//! socket then learns which of its own handles that made stale. All of this is plain code without
+//! async: only the driver in this file waits for anything. Calculations run on a bounded number of
+//! blocking threads, so that one heavy request does not hold up other sessions.
+//!
+//! What is absent: the delta form of answers (plain values are always correct), trees, binned and
+//! continuous data, exports.
+
+mod app;
+mod document;
+mod effect;
+mod fault;
+mod frame;
+mod handle;
+mod layout;
+mod method;
+mod params;
+mod patch;
+mod progress;
+mod queue;
+mod reload;
+mod session;
+mod timestamp;
+mod view;
+mod wire;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use loggia_model::{AppId, Caller, Moment, Principal, SessionEnd};
+use loggia_repository::Repository;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+use crate::app::{Apps, Carried};
+use crate::queue::{Cell, Job};
+use crate::session::{Key, Outgoing, Socket};
+
+pub use crate::reload::{ReloadError, ReloadReport};
+
+/// Bytes of answers that may wait for a client before no more of its requests are read.
+const MAX_BACKLOG_BYTES: usize = 16 * 1024 * 1024;
+
+/// Requests of one socket that may wait to be executed before no more are read.
+const MAX_PENDING: usize = 256;
+
+/// The engine sessions and loaded apps of a server. Clones share them.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// What an operator may choose.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long an engine session outlives its last socket when the client named no time.
+    pub grace: Duration,
+    /// Longest time to live that a client may ask for.
+    pub longest_grace: Duration,
+    /// Apps that stay loaded although nobody has them open.
+    pub idle_apps: usize,
+    /// Calculations that run at a time, over all sessions.
+    pub parallel: usize,
+    /// The folders that load scripts may read, by the name in `lib://name/path`.
+    pub folders: Vec<(String, PathBuf)>,
+}
+
+/// One accepted socket.
+pub struct Connection {
+    pub caller: Caller,
+    /// The app's name in the address, decoded; none for the address without one.
+    pub app: Option<String>,
+    pub identity: Option<String>,
+    pub ttl: Option<Duration>,
+    /// Becomes `Some` when the session behind the socket ends.
+    pub ended: watch::Receiver<Option<SessionEnd>>,
+    pub login_uri: Option<String>,
+    pub logout_uri: Option<String>,
+    /// Called for each request: the session is in use.
+    pub on_activity: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// Why a socket was closed, with the close code to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The client went away.
+    ClientLeft,
+    /// The session ended.
+    Session(SessionEnd),
+    /// The caller may no longer see the app.
+    AccessLost,
+    /// No licence covers the visit any longer.
+    LicenceLost,
+    /// The server is stopping.
+    Stopping,
+}
+
+/// What all sockets share.
+pub(crate) struct Shared {
+    pub(crate) repository: Repository,
+    pub(crate) settings: Settings,
+    pub(crate) apps: Apps,
+    pub(crate) threads: Arc<tokio::sync::Semaphore>,
+    pub(crate) progress: progress::Reloads,
+    pub(crate) properties: view::SharedProperties,
+    cells: Mutex<HashMap<Key, Arc<Cell>>>,
+    carried: Mutex<HashMap<(Principal, AppId), Carried>>,
+    last_socket: AtomicU64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            grace: Duration::from_secs(30),
+            longest_grace: Duration::from_secs(10 * 60),
+            idle_apps: 4,
+            parallel: std::thread::available_parallelism().map_or(2, usize::from) * 2,
+            folders: Vec::new(),
+        }
+    }
+}
+
+impl CloseReason {
+    /// The WebSocket close code that tells the client whether to come back.
+    #[must_use]
+    pub fn code(self) -> u16 {
+        match self {
+            CloseReason::ClientLeft => 1000,
+            CloseReason::Session(SessionEnd::TimedOut) => 4001,
+            CloseReason::Session(_) | CloseReason::AccessLost => 4006,
+            CloseReason::LicenceLost => 4002,
+            CloseReason::Stopping => 4003,
+        }
+    }
+}
+
+impl Engine {
+    #[must_use]
+    pub fn new(repository: Repository, settings: Settings) -> Engine {
+        let threads = Arc::new(tokio::sync::Semaphore::new(settings.parallel.max(1)));
+        let apps = Apps::new(settings.idle_apps);
+        Engine {
+            shared: Arc::new(Shared {
+                repository,
+                settings,
+                apps,
+                threads,
+                progress: progress::Reloads::default(),
+                properties: view::SharedProperties::default(),
+                cells: Mutex::default(),
+                carried: Mutex::default(),
+                last_socket: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Serves one socket until either side ends it.
+    pub async fn serve(
+        &self,
+        connection: Connection,
+        incoming: impl Stream<Item = String> + Send,
+        outgoing: mpsc::Sender<String>,
+    ) -> CloseReason {
+        let Connection {
+            caller,
+            app,
+            identity,
+            ttl,
+            mut ended,
+            login_uri,
+            logout_uri,
+            on_activity,
+        } = connection;
+        let key = Key {
+            principal: caller.principal.clone(),
+            entrance: caller.environment.virtual_proxy.to_string(),
+            address: self.address(app.as_deref()),
+            identity: identity.unwrap_or_default(),
+        };
+        let (outbox, mut queued) = mpsc::unbounded_channel();
+        let backlog = Arc::new(AtomicUsize::new(0));
+        let number = self.shared.last_socket.fetch_add(1, Ordering::Relaxed) + 1;
+        let socket = Arc::new(Socket::new(number, caller, login_uri, outbox, backlog.clone()));
+        let (cell, is_attached) = self.attach(key, &socket);
+        socket.send(frame::notification(
+            "OnAuthenticationInformation",
+            &authentication(&socket, logout_uri.as_deref()),
+        ));
+        let state = if is_attached { "SESSION_ATTACHED" } else { "SESSION_CREATED" };
+        socket.send(frame::notification("OnConnected", &json!({ "qSessionState": state })));
+
+        let mut incoming = std::pin::pin!(incoming);
+        let reason = loop {
+            let is_open = backlog.load(Ordering::Relaxed) < MAX_BACKLOG_BYTES
+                && socket.pending.lock().len() < MAX_PENDING;
+            tokio::select! {
+                biased;
+                end = session_end(&mut ended) => {
+                    let (method, message) = end_notification(end);
+                    let now = timestamp::iso(self.shared.now());
+                    let _ = outgoing.send(frame::fatal(method, message, &now)).await;
+                    break CloseReason::Session(end);
+                }
+                queued = queued.recv() => match queued {
+                    Some(Outgoing::Frame(frame)) => {
+                        backlog.fetch_sub(frame.len(), Ordering::Relaxed);
+                        if outgoing.send(frame).await.is_err() {
+                            break CloseReason::ClientLeft;
+                        }
+                    }
+                    Some(Outgoing::Last(frame, reason)) => {
+                        let _ = outgoing.send(frame).await;
+                        break reason;
+                    }
+                    None => break CloseReason::ClientLeft,
+                },
+                text = incoming.next(), if is_open => match text {
+                    Some(text) => {
+                        on_activity();
+                        queue::receive(&self.shared, &cell, &socket, &text);
+                    }
+                    None => break CloseReason::ClientLeft,
+                },
+                () = outgoing.closed() => break CloseReason::ClientLeft,
+            }
+        };
+        self.detach(&cell, &socket, reason, ttl);
+        reason
+    }
+
+    /// Copies a visitor's selections to the person who has just signed in: to that person's open
+    /// sessions, and to those opened within ten minutes.
+    pub fn carry_selections(&self, from: &Principal, to: &Principal) {
+        let cells: Vec<Arc<Cell>> = self.shared.cells.lock().values().cloned().collect();
+        let until = self.shared.now().plus_minutes(10);
+        for cell in cells.iter().filter(|cell| cell.key.principal == *from) {
+            let Some(carried) = cell.selections(until) else { continue };
+            for target in cells.iter().filter(|cell| cell.key.principal == *to) {
+                target.post(Job::Carry(carried.clone()));
+            }
+            let mut waiting = self.shared.carried.lock();
+            let now = self.shared.now();
+            waiting.retain(|_, carried| carried.until >= now);
+            waiting.insert((to.clone(), carried.app), carried);
+        }
+    }
+
+    /// Ends every socket: the server is stopping, and clients may come back to the next one.
+    pub fn stop(&self) {
+        let cells: Vec<Arc<Cell>> =
+            self.shared.cells.lock().drain().map(|(_, cell)| cell).collect();
+        let now = timestamp::iso(self.shared.now());
+        for cell in cells {
+            for socket in cell.sockets.list() {
+                let frame = frame::fatal("OnSessionClosed", "The server is stopping", &now);
+                socket.end(frame, CloseReason::Stopping);
+            }
+            cell.post(Job::Stop);
+        }
+    }
+
+    /// Runs the app's load script as `caller`, stores the data and gives it to everybody who has the
+    /// app open. Blocks until it is done.
+    pub fn reload_app(&self, caller: &Caller, app: AppId) -> Result<ReloadReport, ReloadError> {
+        reload::reload(&self.shared, caller, app, None)
+    }
+
+    /// A transient name is private to its socket: nobody else may attach.
+    fn address(&self, app: Option<&str>) -> String {
+        match app {
+            Some(app) if app.contains("?transient=") => {
+                format!("{app}#{}", self.shared.last_socket.load(Ordering::Relaxed) + 1)
+            }
+            Some(app) => app.to_lowercase(),
+            None => String::new(),
+        }
+    }
+
+    fn attach(&self, key: Key, socket: &Arc<Socket>) -> (Arc<Cell>, bool) {
+        let mut cells = self.shared.cells.lock();
+        if let Some(cell) = cells.get(&key) {
+            cell.attach(socket.clone());
+            return (cell.clone(), true);
+        }
+        let cell = Cell::start(key.clone(), &self.shared);
+        cell.attach(socket.clone());
+        cells.insert(key, cell.clone());
+        (cell, false)
+    }
+
+    fn detach(
+        &self,
+        cell: &Arc<Cell>,
+        socket: &Arc<Socket>,
+        reason: CloseReason,
+        ttl: Option<Duration>,
+    ) {
+        self.shared.progress.forget(socket.number);
+        let (left, generation) = cell.detach(socket);
+        if left > 0 {
+            return;
+        }
+        // A session that ended must not be taken up again; one whose socket dropped may be.
+        if reason != CloseReason::ClientLeft {
+            self.shared.remove(cell, generation);
+            return;
+        }
+        let grace = ttl.map_or(self.shared.settings.grace, |ttl| {
+            ttl.clamp(Duration::from_secs(1), self.shared.settings.longest_grace)
+        });
+        let (shared, cell) = (Arc::downgrade(&self.shared), Arc::downgrade(cell));
+        tokio::spawn(async move {
+            tokio::time::sleep(grace).await;
+            if let (Some(shared), Some(cell)) = (shared.upgrade(), cell.upgrade()) {
+                shared.remove(&cell, generation);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("sessions", &self.shared.cells.lock().len()).finish()
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("caller", &self.caller)
+            .field("app", &self.app)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn now(&self) -> Moment {
+        self.repository.now()
+    }
+
+    /// Selections that wait for this caller since signing in.
+    pub(crate) fn take_carried(&self, principal: &Principal, app: AppId) -> Option<Carried> {
+        let carried = self.carried.lock().remove(&(principal.clone(), app))?;
+        (carried.until >= self.now()).then_some(carried)
+    }
+
+    /// Every engine session.
+    pub(crate) fn cells(&self) -> Vec<Arc<Cell>> {
+        self.cells.lock().values().cloned().collect()
+    }
+
+    /// Forgets an engine session, unless a socket has come back since `generation`.
+    fn remove(&self, cell: &Arc<Cell>, generation: u64) {
+        let mut cells = self.cells.lock();
+        if !cell.is_abandoned(generation) {
+            return;
+        }
+        if cells.get(&cell.key).is_some_and(|found| Arc::ptr_eq(found, cell)) {
+            cells.remove(&cell.key);
+        }
+        drop(cells);
+        cell.post(Job::Stop);
+        self.apps.drop_idle();
+        self.properties.sweep();
+    }
+}
+
+/// The frame for somebody who has to sign in first; nothing is served after it.
+#[must_use]
+pub fn sign_in_notice(login_uri: &str) -> String {
+    frame::notification(
+        "OnAuthenticationInformation",
+        &json!({ "loginUri": login_uri, "mustAuthenticate": true }),
+    )
+}
+
+fn authentication(socket: &Socket, logout_uri: Option<&str>) -> Value {
+    let principal = &socket.caller.principal;
+    let mut params = json!({
+        "userId": principal.user_id(),
+        "userDirectory": principal.directory(),
+        "mustAuthenticate": false,
+    });
+    if let Some(uri) = logout_uri {
+        params["logoutUri"] = json!(uri);
+    }
+    // A visitor's page can offer to sign in.
+    if let (true, Some(uri)) = (socket.caller.is_anonymous(), &socket.login_uri) {
+        params["loginUri"] = json!(uri);
+    }
+    params
+}
+
+async fn session_end(ended: &mut watch::Receiver<Option<SessionEnd>>) -> SessionEnd {
+    match ended.wait_for(Option::is_some).await.map(|end| *end) {
+        Ok(Some(end)) => end,
+        // Nobody is left to end the session: it lasts as long as the socket.
+        _ => std::future::pending().await,
+    }
+}
+
+fn end_notification(end: SessionEnd) -> (&'static str, &'static str) {
+    match end {
+        SessionEnd::TimedOut => ("OnSessionTimedOut", "The session timed out"),
+        SessionEnd::LoggedOut => ("OnSessionLoggedOut", "The session was logged out"),
+        SessionEnd::Closed => ("OnSessionClosed", "The session was closed"),
+        SessionEnd::Upgraded => ("OnSessionClosed", "The session continues after signing in"),
+    }
+}

@@ -58,7 +58,6 @@ fn refuse_visitor(call: &Call) -> Result<(), Problem> {
         return Err(Problem::new(
             http::StatusCode::FORBIDDEN,
             "RULE-DENIED",
-            "Access denied",
             "visitors may not see this; sign in first",
         ));
     }

@@ -38,7 +38,6 @@ impl Call {
             Problem::new(
                 StatusCode::NOT_FOUND,
                 "REQ-PATH",
-                "Not found",
                 "the address has no id in the place of one; an id is a GUID of 36 characters",
             )
         })

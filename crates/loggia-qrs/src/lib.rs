@@ -99,7 +99,6 @@ async fn respond(
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "SES-NONE",
-            "Not signed in",
             "this needs a session; sign in first",
         ));
     };
@@ -114,8 +113,7 @@ async fn respond(
         Found::Route { route, places } => (route, places),
         Found::OtherMethods(methods) => {
             let detail = format!("this address takes {methods}");
-            let mut problem =
-                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "REQ-METHOD", "Wrong method", detail);
+            let mut problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "REQ-METHOD", detail);
             problem.allow = Some(methods);
             return Err(problem);
         }
@@ -135,7 +133,6 @@ async fn respond(
             Err(Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "SRV-FAULT",
-                "Server error",
                 "the server could not do this; its log tells why",
             ))
         }
@@ -147,7 +144,7 @@ async fn respond(
 fn check_key(query: &Query, headers: &HeaderMap) -> Result<(), Problem> {
     let refuse = |detail: &str| {
         let detail = format!("XSRF prevention check failed: {detail}");
-        Err(Problem::new(StatusCode::BAD_REQUEST, "REQ-XRFKEY", "Bad request", detail))
+        Err(Problem::new(StatusCode::BAD_REQUEST, "REQ-XRFKEY", detail))
     };
     let Some(key) = query.get("xrfkey") else {
         return refuse("the query parameter xrfkey is missing");
@@ -167,7 +164,7 @@ fn check_key(query: &Query, headers: &HeaderMap) -> Result<(), Problem> {
 async fn read_body(headers: &HeaderMap, body: HttpBody, limit: usize) -> Result<Vec<u8>, Problem> {
     let too_large = || {
         let detail = format!("the body is larger than {limit} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "REQ-TOO-LARGE", "Too large", detail)
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "REQ-TOO-LARGE", detail)
     };
     let announced = headers
         .get(http::header::CONTENT_LENGTH)

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
-    pub(crate) title: &'static str,
     pub(crate) detail: String,
     pub(crate) reference: Option<String>,
     /// Every problem of the request.
@@ -23,13 +22,11 @@ impl Problem {
     pub(crate) fn new(
         status: StatusCode,
         code: &'static str,
-        title: &'static str,
         detail: impl Into<String>,
     ) -> Problem {
         Problem {
             status,
             code,
-            title,
             detail: detail.into(),
             reference: None,
             violations: Vec::new(),
@@ -39,7 +36,7 @@ impl Problem {
 
     /// The request makes no sense.
     pub(crate) fn bad(detail: impl Into<String>) -> Problem {
-        Problem::new(StatusCode::BAD_REQUEST, "REQ-INVALID", "Bad request", detail)
+        Problem::new(StatusCode::BAD_REQUEST, "REQ-INVALID", detail)
     }
 
     /// The request has these problems.
@@ -50,11 +47,11 @@ impl Problem {
 
     /// There is no such address.
     pub(crate) fn no_such_path() -> Problem {
-        Problem::new(StatusCode::NOT_FOUND, "REQ-PATH", "Not found", "there is no such address")
+        Problem::new(StatusCode::NOT_FOUND, "REQ-PATH", "there is no such address")
     }
 
     /// What a refusal tells to whom it refuses. The finding stays in the log.
-    fn refused(status: StatusCode, title: &'static str, refusal: &Refusal) -> Problem {
+    fn refused(status: StatusCode, refusal: &Refusal) -> Problem {
         let detail = match (refusal.code, refusal.gate) {
             (Code::AccInactive, _) => {
                 "your account is inactive; contact your administrator to activate it"
@@ -62,13 +59,14 @@ impl Problem {
             (_, Gate::Licence) => "the kind of access you have does not include this",
             _ => "no rule lets you do this",
         };
-        let mut problem = Problem::new(status, refusal.code.as_str(), title, detail);
+        let mut problem = Problem::new(status, refusal.code.as_str(), detail);
         problem.reference = Some(refusal.reference.clone());
         problem
     }
 
     pub(crate) fn body(&self) -> Value {
-        let mut body = json!({ "code": self.code, "title": self.title, "detail": self.detail });
+        let mut body =
+            json!({ "code": self.code, "title": title(self.status), "detail": self.detail });
         if let Some(members) = body.as_object_mut() {
             if let Some(reference) = &self.reference {
                 members.insert("reference".to_owned(), json!(reference));
@@ -78,6 +76,20 @@ impl Problem {
             }
         }
         body
+    }
+}
+
+fn title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "Bad request",
+        StatusCode::UNAUTHORIZED => "Not signed in",
+        StatusCode::FORBIDDEN => "Access denied",
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::METHOD_NOT_ALLOWED => "Wrong method",
+        StatusCode::CONFLICT => "Conflict",
+        StatusCode::PAYLOAD_TOO_LARGE => "Too large",
+        StatusCode::SERVICE_UNAVAILABLE => "Not now",
+        _ => "Server error",
     }
 }
 
@@ -102,14 +114,11 @@ impl From<ManageError> for Problem {
         match error {
             ManageError::Hidden { kind, refusal } => {
                 let detail = format!("there is no such {kind}");
-                let mut problem =
-                    Problem::new(StatusCode::NOT_FOUND, "REQ-UNKNOWN", "Not found", detail);
+                let mut problem = Problem::new(StatusCode::NOT_FOUND, "REQ-UNKNOWN", detail);
                 problem.reference = Some(refusal.reference);
                 problem
             }
-            ManageError::Refused(refusal) => {
-                Problem::refused(StatusCode::FORBIDDEN, "Access denied", &refusal)
-            }
+            ManageError::Refused(refusal) => Problem::refused(StatusCode::FORBIDDEN, &refusal),
             ManageError::Invalid(violations) => Problem::invalid(violations),
             ManageError::Conflict(conflict) => {
                 let code = match conflict {
@@ -118,7 +127,7 @@ impl From<ManageError> for Problem {
                     Conflict::InUse { .. } => "REQ-IN-USE",
                     Conflict::Protected { .. } => "REQ-PROTECTED",
                 };
-                Problem::new(StatusCode::CONFLICT, code, "Conflict", conflict.to_string())
+                Problem::new(StatusCode::CONFLICT, code, conflict.to_string())
             }
             ManageError::Store(error) => Problem::from(error),
             ManageError::Site(error) => Problem::bad(error.to_string()),
@@ -134,13 +143,11 @@ impl From<StoreError> for Problem {
             StoreError::Full | StoreError::Broken | StoreError::ReadOnly => Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "SRV-STORE",
-                "Not now",
                 "changes cannot be stored at the moment; nothing was changed",
             ),
             _ => Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "SRV-STORE",
-                "Server error",
                 "the server could not do this; its log tells why",
             ),
         }
@@ -149,6 +156,6 @@ impl From<StoreError> for Problem {
 
 impl From<Box<Refusal>> for Problem {
     fn from(refusal: Box<Refusal>) -> Problem {
-        Problem::refused(StatusCode::FORBIDDEN, "Access denied", &refusal)
+        Problem::refused(StatusCode::FORBIDDEN, &refusal)
     }
 }

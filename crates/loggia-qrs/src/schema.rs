@@ -179,7 +179,7 @@ impl Schema {
         if let Some(close) = self
             .members()
             .map(|member| (distance(&path, &member.to_lowercase()), member))
-            .filter(|&(far, _)| far <= 1.max(path.chars().count() / 4))
+            .filter(|&(far, _)| far <= (path.chars().count() / 2).clamp(1, 3))
             .min_by_key(|&(far, _)| far)
         {
             message.push_str(&format!("; did you mean {:?}?", close.1));

@@ -5,9 +5,11 @@
 use std::sync::Arc;
 
 use loggia_licence::{Admission, HolderKey, PoolsView, Visit, acquire, is_named};
-use loggia_model::entity::{AnonymousMode, App, PoolKind, VirtualProxy};
-use loggia_model::{AppId, Caller, Prefix, Principal, StreamId};
-use loggia_rules::{Action, Decision};
+use loggia_model::entity::{
+    AnonymousMode, App, PoolKind, RuleCategory, Stream, SystemRule, VirtualProxy,
+};
+use loggia_model::{AppId, Caller, Prefix, Principal};
+use loggia_rules::{Action, Decision, Entity, RuleSet, admits, allows};
 use uuid::Uuid;
 
 use crate::Repository;
@@ -15,7 +17,7 @@ use crate::guard::{Guard, finding};
 use crate::manage::virtual_proxies::typical_visitor;
 use crate::record::{Record, pool_kind};
 use crate::refusal::Code;
-use crate::site::Site;
+use crate::site::{Site, compile_rule};
 use crate::store::StoreError;
 
 /// What the check found.
@@ -86,8 +88,8 @@ impl Repository {
             None => nowhere(prefix),
         };
         let admission = self.admission(&site, &visitor)?;
-        gates.licence(&site, &admission);
         let guard = Guard::new(&site, &visitor, self.now());
+        gates.licence(&guard, &admission);
         let mut apps: Vec<Arc<App>> = site.apps().cloned().collect();
         apps.sort_by_cached_key(|app| {
             let stream = app.stream.and_then(|id| site.stream(id)).map(|s| s.name.to_lowercase());
@@ -154,12 +156,8 @@ impl Repository {
             report.mend = Some("mend the entrance first (above)".to_owned());
         } else if !app_decision.is_allowed() {
             report.code = Some(Code::RuleDenied);
-            (report.finding, report.mend) = why_hidden(
-                app,
-                stream.map(|s| (s.id, s.name.as_str())),
-                stream_decision,
-                &app_decision,
-            );
+            (report.finding, report.mend) =
+                why_hidden(guard, app, stream, stream_decision, &app_decision);
         } else if let Some(Admission::Refused(refusal)) = admission {
             report.code = Some(licence_code(refusal.code));
             report.finding = "the rules show it, but no licence pool serves a visitor".to_owned();
@@ -274,7 +272,8 @@ impl Gates {
         );
     }
 
-    fn licence(&mut self, site: &Site, (admission, view): &(Option<Admission>, PoolsView)) {
+    fn licence(&mut self, guard: &Guard<'_>, (admission, view): &(Option<Admission>, PoolsView)) {
+        let site = guard.site();
         let refusal = match admission {
             Some(Admission::Refused(refusal)) => refusal,
             Some(Admission::Charge(charge)) => {
@@ -315,7 +314,7 @@ impl Gates {
                         None => format!("raise the capacity of pool {}", empty.pool.id),
                     },
                 ),
-                None => (no_pool(view), mend_pool(view)),
+                None => (no_pool(view), mend_pool(guard, view)),
             };
         self.report("licence", GateOutcome::Fail, finding, Some(mend));
     }
@@ -401,10 +400,18 @@ fn no_pool(view: &PoolsView) -> String {
     "no licence pool has a rule that admits a visitor".to_owned()
 }
 
-fn mend_pool(view: &PoolsView) -> String {
+fn mend_pool(guard: &Guard<'_>, view: &PoolsView) -> String {
     let disabled = |pool: &&loggia_licence::PoolView| pool.admits && pool.pool.is_disabled;
     if let Some(pool) = view.pools.iter().find(disabled) {
         return format!("enable pool {}", pool.pool.id);
+    }
+    let pooled =
+        view.pools.iter().filter(|pool| !is_named(pool.pool.kind) && !pool.pool.is_disabled);
+    for pool in pooled {
+        let entity = Entity::new(pool_kind(pool.pool.kind), pool.pool.id.0);
+        if let Some(rule) = switched_off(guard, RuleCategory::License, &entity, Action::Create) {
+            return format!("enable the licence rule {:?} ({})", rule.name, rule.id);
+        }
     }
     let kind = pool_kind(PoolKind::AnalyzerCapacity);
     match view.pools.iter().find(|pool| pool.pool.kind == PoolKind::AnalyzerCapacity) {
@@ -419,27 +426,70 @@ fn mend_pool(view: &PoolsView) -> String {
     }
 }
 
+/// A disabled rule that would let the visitor through: the likeliest thing to mend.
+fn switched_off<'a>(
+    guard: &Guard<'a>,
+    category: RuleCategory,
+    entity: &Entity,
+    action: Action,
+) -> Option<&'a SystemRule> {
+    let facts = guard.facts(None);
+    let site = guard.site();
+    let mut candidates: Vec<_> = site
+        .rules()
+        .filter(|rule| rule.is_disabled && rule.category == category && !rule.is_forbidding)
+        .filter(|rule| {
+            compile_rule(rule).is_ok_and(|compiled| {
+                if category == RuleCategory::License {
+                    return compiled.filter.matches(entity) && admits(&compiled.condition, &facts);
+                }
+                // The others stay in force: what the rule needs may be granted by them.
+                let mut rules = site.security().rules().to_vec();
+                rules.push(compiled);
+                let rules = RuleSet::new(rules);
+                allows(&rules, &facts, guard.context(), entity, action)
+            })
+        })
+        .collect();
+    candidates.sort_by_key(|rule| rule.id);
+    candidates.first().copied()
+}
+
 fn why_hidden(
+    guard: &Guard<'_>,
     app: &App,
-    stream: Option<(StreamId, &str)>,
+    stream: Option<&Arc<Stream>>,
     stream_decision: Option<Decision>,
     app_decision: &Decision,
 ) -> (String, Option<String>) {
+    let enable = |record: Record<'_>| {
+        let found = switched_off(guard, RuleCategory::Security, &record.entity(), Action::Read)?;
+        Some(format!("enable the rule {:?} ({})", found.name, found.id))
+    };
     match (stream, stream_decision) {
-        (Some((id, name)), Some(decision)) if !decision.is_allowed() => (
-            format!("stream {name:?} is not readable: {}", finding(&decision)),
-            Some(format!(
-                "if it is meant to be public, add a security rule: resource filter Stream_{id}, \
-                 action read, condition user.IsAnonymous(), context hub"
-            )),
+        (Some(stream), Some(decision)) if !decision.is_allowed() => (
+            format!("stream {:?} is not readable: {}", stream.name, finding(&decision)),
+            enable(Record::Stream(stream)).or_else(|| {
+                Some(format!(
+                    "if it is meant to be public, add a security rule: resource filter Stream_{}, \
+                     action read, condition user.IsAnonymous(), context hub",
+                    stream.id
+                ))
+            }),
         ),
-        (Some((_, name)), _) => (
-            format!("stream {name:?} is readable, the app is not: {}", finding(app_decision)),
-            Some(format!(
-                "add a security rule: resource filter App_{}, action read, condition \
-                 user.IsAnonymous(), context hub",
-                app.id
-            )),
+        (Some(stream), _) => (
+            format!(
+                "stream {:?} is readable, the app is not: {}",
+                stream.name,
+                finding(app_decision)
+            ),
+            enable(Record::App(app)).or_else(|| {
+                Some(format!(
+                    "add a security rule: resource filter App_{}, action read, condition \
+                     user.IsAnonymous(), context hub",
+                    app.id
+                ))
+            }),
         ),
         (None, _) => (
             "the app is not published".to_owned(),

@@ -42,7 +42,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 
 use loggia_model::{Caller, Moment};
-use loggia_rules::{Action, Decision, Outcome};
+use loggia_rules::{Decision, Outcome};
 
 use crate::guard::Guard;
 use crate::store::Store;
@@ -53,6 +53,7 @@ pub use data::DataError;
 pub use guard::finding;
 pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use loggia_licence::UtcOffset;
+pub use loggia_rules::{Action, Actions};
 pub use manage::{
     AppEdit, Conflict, ManageError, ObjectEdit, PoolEdit, RuleEdit, Saved, StoredObject,
     StreamEdit, UserEdit, Violation, VirtualProxyEdit,

@@ -27,8 +27,8 @@ pub(crate) struct Coverage(Mutex<HashMap<(HolderKey, Option<SessionId>), Covered
 
 #[derive(Clone, Copy)]
 struct Covered {
-    /// Any change of the site may have changed a pool or its rule.
-    version: u64,
+    /// A later change of a pool, a rule or a user may have ended it.
+    licence_version: u64,
     access: Access,
 }
 
@@ -61,7 +61,11 @@ impl Repository {
             })
             .map_err(Unlicensed::Store)?;
         let access = self.access(site, admission)?;
-        self.inner.coverage.put(key(&visit), Covered { version: site.version(), access }, now);
+        self.inner.coverage.put(
+            key(&visit),
+            Covered { licence_version: site.licence_version(), access },
+            now,
+        );
         Ok(access)
     }
 
@@ -92,7 +96,7 @@ impl Repository {
         let Some(holder) = holder(caller, info) else { return Some(Access::Free) };
         let covered = self.inner.coverage.get((holder, caller.session))?;
         let lasts = covered.access.until().is_none_or(|until| self.now() < until);
-        (covered.version == site.version() && lasts).then_some(covered.access)
+        (covered.licence_version == site.licence_version() && lasts).then_some(covered.access)
     }
 
     /// All pools as this visit sees them.
@@ -115,7 +119,8 @@ impl Repository {
     }
 
     /// One pool as `PoolView::from_ledger` would see it, from sums instead of lines.
-    fn pool_view(
+    #[doc(hidden)]
+    pub fn pool_view(
         &self,
         pool: &LicencePool,
         is_admitted: bool,

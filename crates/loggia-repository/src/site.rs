@@ -25,6 +25,8 @@ pub use rule_book::{RuleProblem, RuleProblems, compile_rule};
 #[derive(Clone)]
 pub struct Site {
     version: u64,
+    /// Version of the last change to what licence rules read: users, rules, pools.
+    licence_version: u64,
     users: Arc<HashMap<UserId, Arc<User>>>,
     user_keys: Arc<HashMap<Box<str>, UserId>>,
     streams: Arc<HashMap<StreamId, Arc<Stream>>>,
@@ -66,6 +68,7 @@ impl Site {
         let rules = stored.rules.into_iter().map(|rule| (rule.rule.id, Arc::new(rule))).collect();
         Ok(Site {
             version: stored.version,
+            licence_version: stored.version,
             user_keys: Arc::new(
                 stored.users.iter().map(|user| (user.key.folded().into(), user.id)).collect(),
             ),
@@ -91,8 +94,12 @@ impl Site {
         let mut pools_changed = false;
         for change in changes {
             match change {
-                Change::PutUser(user) => site.put_user(user),
+                Change::PutUser(user) => {
+                    site.put_user(user);
+                    site.licence_version = version;
+                }
                 Change::DeleteUser(id) => {
+                    site.licence_version = version;
                     if let Some(user) = Arc::make_mut(&mut site.users).remove(id) {
                         Arc::make_mut(&mut site.user_keys).remove(user.key.folded());
                     }
@@ -145,6 +152,7 @@ impl Site {
         if rules.is_some() || pools_changed {
             let records = rules.unwrap_or_else(|| site.rules.records.clone());
             site.rules = Arc::new(RuleBook::compile(records, &site.pools)?);
+            site.licence_version = version;
         }
         Ok(site)
     }
@@ -153,6 +161,12 @@ impl Site {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Who may draw on which pool has not changed since this version.
+    #[must_use]
+    pub(crate) fn licence_version(&self) -> u64 {
+        self.licence_version
     }
 
     #[must_use]

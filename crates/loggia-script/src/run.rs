@@ -230,6 +230,10 @@ impl Runner<'_> {
         if !has_expansion(text) {
             return Ok((text.to_owned(), false));
         }
+        let folded = text.to_ascii_lowercase();
+        if folded.contains("$(include=") || folded.contains("$(must_include=") {
+            return Err(Found::new(start, end, "scripts of other files cannot be included"));
+        }
         let evaluate = |expression: &str| -> Result<Value, String> {
             let expr =
                 parse_condition(expression).map_err(|problems| first(problems, 0).message)?;

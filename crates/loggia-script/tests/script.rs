@@ -21,6 +21,7 @@ impl Connector for Files {
 
     fn list(&self, location: &str) -> Result<Vec<String>, ConnectError> {
         match location.strip_suffix("*.csv") {
+            Some(folder) if folder.ends_with("None/") => Ok(Vec::new()),
             Some(folder) => Ok(self.0.iter().map(|(name, _)| format!("{folder}{name}")).collect()),
             None => Ok(vec![location.to_owned()]),
         }
@@ -429,7 +430,9 @@ fn problems_name_the_place_and_the_mend() {
         "SUB a\nCALL a;\nEND SUB\nCALL a;",
         "SET v = $(v);\nTRACE $(v);",
         "LOAD a FROM [lib://Data/orders.csv] (qvd);",
+        "LOAD a FROM [lib://Data/None/*.csv];",
         "SQL SELECT * FROM t;",
+        "$(Must_Include=lib://Data/more.qvs);",
         "T: LOAD * INLINE [a, b\n1, 2];\nLOAD a, Sum(b) AS s, b RESIDENT T GROUP BY a;",
         "DROP TABLE T;",
         "MAPPING LOAD 1 AS a AUTOGENERATE 1;",
@@ -478,8 +481,12 @@ fn problems_name_the_place_and_the_mend() {
             log 2: 
         LOAD a FROM [lib://Data/orders.csv] (qvd);
             line 1, column 38: files of format `qvd` cannot be read; delimited text (`txt`) can
+        LOAD a FROM [lib://Data/None/*.csv];
+            line 1, column 13: no file fits `lib://Data/None/*.csv`
         SQL SELECT * FROM t;
             line 1, column 1: there is no database connection to send this to
+        $(Must_Include=lib://Data/more.qvs);
+            line 1, column 1: scripts of other files cannot be included
         T: LOAD * INLINE [a, b ⏎ 1, 2]; ⏎ LOAD a, Sum(b) AS s, b RESIDENT T GROUP BY a;
             line 3, column 22: `b` is neither aggregated nor grouped by (add it to `GROUP BY`, or wrap it in `Only(…)`)
         DROP TABLE T;

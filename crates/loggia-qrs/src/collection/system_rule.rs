@@ -110,12 +110,7 @@ pub(crate) fn transient(call: &Call) -> Result<Answer, Problem> {
 fn refuse_visitor(call: &Call) -> Result<(), Problem> {
     if call.caller.is_anonymous() {
         let detail = "visitors have no use for this; sign in first";
-        return Err(Problem::new(
-            http::StatusCode::FORBIDDEN,
-            "RULE-DENIED",
-            "Access denied",
-            detail,
-        ));
+        return Err(Problem::new(http::StatusCode::FORBIDDEN, "RULE-DENIED", detail));
     }
     Ok(())
 }

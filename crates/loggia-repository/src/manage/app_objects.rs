@@ -238,26 +238,29 @@ impl Repository {
         })
     }
 
-    /// Gate 4 for a licensed right: in the hub, a person whose access is known to be of an
-    /// analyzer kind makes no sheets, whatever the rules say.
+    /// Gate 4 for a licensed right: in the hub, a person whose access is of an analyzer
+    /// kind makes no sheets, whatever the rules say.
     fn require_authoring(&self, guard: &Guard<'_>, object: &AppObject) -> Result<(), ManageError> {
         let caller = guard.caller();
         let is_personal = PERSONAL.iter().any(|t| object.object_type.eq_ignore_ascii_case(t));
         if is_personal || caller.context == RequestContext::Console {
             return Ok(());
         }
-        match self.covered(guard.site(), caller, &VisitInfo::default()) {
-            Some(access) if !access.may_author() => {
-                let version = guard.site().version();
-                let refusal =
-                    Refusal::new(caller, guard.now(), version, Gate::Licence, Code::LicNone)
-                        .about(object.app)
-                        .found("analyzer access does not create, edit or publish sheets")
-                        .logged();
-                Err(ManageError::Refused(Box::new(refusal)))
-            }
-            _ => Ok(()),
+        let info = VisitInfo::default();
+        let access = match self.covered(guard.site(), caller, &info) {
+            Some(access) => Some(access),
+            // Without access there is nothing to ask here: the app could not be opened.
+            None => self.would_acquire(guard.site(), caller, object.app, &info).ok(),
+        };
+        if access.is_none_or(|access| access.may_author()) {
+            return Ok(());
         }
+        let version = guard.site().version();
+        let refusal = Refusal::new(caller, guard.now(), version, Gate::Licence, Code::LicNone)
+            .about(object.app)
+            .found("analyzer access does not create, edit or publish sheets")
+            .logged();
+        Err(ManageError::Refused(Box::new(refusal)))
     }
 }
 

@@ -179,12 +179,16 @@ impl Repository {
         Ok(self.inner.store.credential(id)?.map(|hash| (id, hash)))
     }
 
-    /// Replaces a local user's password by its hash.
+    /// Replaces a local user's password by its hash. Whoever sets the password of a person with
+    /// roles could act in these roles, so that needs *change role* as well.
     pub fn set_password(&self, caller: &Caller, id: UserId, hash: &str) -> Result<(), ManageError> {
         self.change(|site| {
             let guard = self.enter(site, caller)?;
             let user = site.user(id).ok_or_else(|| guard.unknown("user", Some(id.0)))?;
             guard.require(Record::User(user), Action::Update)?;
+            if !user.roles.is_empty() {
+                guard.require(Record::User(user), Action::ChangeRole)?;
+            }
             refuse_internal(user)?;
             let change =
                 Change::PutCredential { user: id, hash: hash.to_owned(), changed: guard.now() };

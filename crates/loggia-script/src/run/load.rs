@@ -75,8 +75,11 @@ impl Runner<'_> {
             Source::File { location, format, start, end } => {
                 let refuse = |error| source::refused(&error, *start, *end);
                 let mut whole = Frame::default();
-                for (at, file) in self.connector.list(location).map_err(refuse)?.iter().enumerate()
-                {
+                let files = self.connector.list(location).map_err(refuse)?;
+                if files.is_empty() {
+                    return Err(Found::new(*start, *end, format!("no file fits `{location}`")));
+                }
+                for (at, file) in files.iter().enumerate() {
                     let input = self.connector.open(file).map_err(refuse)?;
                     let read =
                         source::read_delimited(input, format, Some(&is_needed), &self.interpreter);

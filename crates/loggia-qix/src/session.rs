@@ -1,0 +1,209 @@
+//! An engine session and the sockets attached to it: who gets what answer and which handles it
+//! makes stale.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use loggia_model::{Caller, Principal};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::mpsc;
+
+use crate::document::Document;
+use crate::effect::Effects;
+use crate::fault::Fault;
+use crate::frame::{self, Handles};
+use crate::handle::{HandleTable, Target, interface};
+use crate::layout;
+use crate::view::View;
+
+/// What tells engine sessions apart: a second socket with the same key attaches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) principal: Principal,
+    /// Rights may depend on the entrance.
+    pub(crate) entrance: String,
+    /// The app's name in the address, which need not be the app that is opened.
+    pub(crate) address: String,
+    pub(crate) identity: String,
+}
+
+/// The state that all sockets of an engine session share.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    pub(crate) document: Option<Document>,
+}
+
+/// One socket's own part: its handles, its caller's view, its way out.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) number: u64,
+    pub(crate) caller: Caller,
+    pub(crate) login_uri: Option<String>,
+    pub(crate) handles: Mutex<HandleTable>,
+    pub(crate) view: RwLock<Arc<View>>,
+    /// Requests that have not been answered, and whether the client took them back.
+    pub(crate) pending: Mutex<HashMap<String, Arc<AtomicBool>>>,
+    /// What `ConfigureReload` asked for: whether script errors are kept for `GetProgress`.
+    pub(crate) keeps_errors: AtomicBool,
+    outbox: mpsc::UnboundedSender<Outgoing>,
+    backlog: Arc<AtomicUsize>,
+}
+
+/// What a socket's writer gets.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    Frame(String),
+    /// The last frame; the socket closes after it.
+    Last(String, crate::CloseReason),
+}
+
+/// All sockets of an engine session.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets(RwLock<BTreeMap<u64, Arc<Socket>>>);
+
+impl Session {
+    pub(crate) fn document(&self) -> Result<&Document, Fault> {
+        self.document.as_ref().ok_or_else(Fault::no_active_app)
+    }
+
+    pub(crate) fn document_mut(&mut self) -> Result<&mut Document, Fault> {
+        self.document.as_mut().ok_or_else(Fault::no_active_app)
+    }
+}
+
+impl Socket {
+    pub(crate) fn new(
+        number: u64,
+        caller: Caller,
+        login_uri: Option<String>,
+        outbox: mpsc::UnboundedSender<Outgoing>,
+        backlog: Arc<AtomicUsize>,
+    ) -> Socket {
+        Socket {
+            number,
+            caller,
+            login_uri,
+            handles: Mutex::default(),
+            view: RwLock::default(),
+            pending: Mutex::default(),
+            keeps_errors: AtomicBool::new(false),
+            outbox,
+            backlog,
+        }
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.view.read().clone()
+    }
+
+    /// Queues a frame. A socket that is gone loses it, which is what going away means.
+    pub(crate) fn send(&self, frame: String) {
+        self.backlog.fetch_add(frame.len(), Ordering::Relaxed);
+        let _ = self.outbox.send(Outgoing::Frame(frame));
+    }
+
+    /// Queues the last frame.
+    pub(crate) fn end(&self, frame: String, reason: crate::CloseReason) {
+        let _ = self.outbox.send(Outgoing::Last(frame, reason));
+    }
+
+    /// The object interface of `target` on this socket.
+    pub(crate) fn interface(
+        &self,
+        target: &Target,
+        generic_type: &str,
+        id: &str,
+    ) -> Result<serde_json::Value, Fault> {
+        let handle = self.handles.lock().give(target).map_err(|_| Fault::limit("handles"))?;
+        Ok(interface(target.kind(), handle, generic_type, id))
+    }
+
+    /// Reads `effects` into this socket's handles, and forgets those that close.
+    pub(crate) fn stale_handles(&self, document: Option<&Document>, effects: &Effects) -> Handles {
+        let mut found = Handles::default();
+        if effects.is_none() {
+            return found;
+        }
+        let mut handles = self.handles.lock();
+        for target in &effects.closed {
+            found.close.extend(handles.close(target));
+        }
+        let view = self.view();
+        found.change.extend(
+            handles
+                .iter()
+                .filter(|(_, target)| is_stale(document, &view, target, effects))
+                .map(|(handle, _)| handle),
+        );
+        found
+    }
+}
+
+impl Sockets {
+    pub(crate) fn add(&self, socket: Arc<Socket>) {
+        self.0.write().insert(socket.number, socket);
+    }
+
+    /// Takes a socket out and says how many are left.
+    pub(crate) fn remove(&self, number: u64) -> usize {
+        let mut sockets = self.0.write();
+        sockets.remove(&number);
+        sockets.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.read().is_empty()
+    }
+
+    pub(crate) fn list(&self) -> Vec<Arc<Socket>> {
+        self.0.read().values().cloned().collect()
+    }
+
+    /// Tells every socket but `except` what `effects` mean to it.
+    pub(crate) fn push(&self, document: Option<&Document>, effects: &Effects, except: Option<u64>) {
+        if effects.is_none() {
+            return;
+        }
+        for socket in self.list() {
+            if Some(socket.number) == except {
+                continue;
+            }
+            let handles = socket.stale_handles(document, effects);
+            if !handles.is_empty() {
+                socket.send(frame::push(&handles));
+            }
+        }
+    }
+}
+
+fn is_stale(document: Option<&Document>, view: &View, target: &Target, effects: &Effects) -> bool {
+    if effects.targets.contains(target) {
+        return true;
+    }
+    match target {
+        Target::Global | Target::Field { .. } => false,
+        Target::Doc => effects.app || effects.selections,
+        Target::Variable(_) => effects.data,
+        Target::Dimension(_) | Target::Measure(_) | Target::Bookmark(_) => effects.data,
+        Target::Object(id) => {
+            let Some(document) = document else { return false };
+            let Some(object) = document.object(view, id) else { return false };
+            let effective = document.effective(view, &object);
+            let depends = layout::dependencies(&effective);
+            let on_selections = depends.on_data || depends.on_selections;
+            (effects.selections && on_selections)
+                || (effects.data && (depends.on_data || depends.on_items))
+                || (effects.items && depends.on_items)
+                || (depends.on_children && effects.parents.contains(id))
+                || extends_one_of(&effective, effects)
+        }
+    }
+}
+
+fn extends_one_of(properties: &serde_json::Value, effects: &Effects) -> bool {
+    properties
+        .get("qExtendsId")
+        .and_then(serde_json::Value::as_str)
+        .is_some_and(|master| effects.targets.contains(&Target::Object(master.into())))
+}
