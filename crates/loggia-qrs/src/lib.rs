@@ -67,6 +67,11 @@ pub fn router(repository: Repository, settings: Settings) -> Router {
         .with_state((repository, settings))
 }
 
+/// Method and pattern of every address, places in braces. The stranger sweep calls each.
+pub fn routes() -> impl Iterator<Item = (&'static Method, &'static str)> {
+    route::ROUTES.iter().map(|route| (&route.method, route.pattern))
+}
+
 /// Answers one request. Its path begins at `/qrs` or below it.
 pub async fn answer(repository: &Repository, settings: Settings, request: Request) -> Response {
     match respond(repository, settings, request).await {

@@ -6,6 +6,30 @@
 //! format.
 //!
 //! Read [`Repository`] first, then [`Site`] and [`store::Store`].
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use loggia_model::{Caller, Environment, Moment, VisitorId};
+//! use loggia_repository::store::sqlite::SqliteStore;
+//! use loggia_repository::{Repository, Settings, StreamEdit, UtcOffset};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let store = SqliteStore::open(&folder.path().join("loggia.db"))?;
+//! let settings = Settings { data_folder: folder.path().join("data"), offset: UtcOffset::UTC };
+//! let repository = Repository::open(Arc::new(store), Arc::new(|| Moment(0)), settings)?;
+//!
+//! // A visitor sees what the shipped rules open to everyone, and makes nothing.
+//! let visitor = Caller::visitor(VisitorId(uuid::Uuid::nil()), Environment::default());
+//! let hub = repository.hub(&visitor).unwrap();
+//! assert_eq!(hub.iter().map(|s| s.stream.name.as_str()).collect::<Vec<_>>(), ["Everyone"]);
+//! let stream = StreamEdit { name: Some("Graffiti".to_owned()), ..StreamEdit::default() };
+//! assert!(repository.create_stream(&visitor, None, stream).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Deliberately absent: sessions and sign-in (their rows are opaque here), wire formats, the
+//! content of objects and data files.
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![cfg_attr(
@@ -55,7 +79,7 @@ pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use loggia_licence::UtcOffset;
 pub use loggia_rules::{Action, Actions};
 pub use manage::{
-    AppEdit, Conflict, ManageError, ObjectEdit, PoolEdit, RuleEdit, Saved, StoredObject,
+    AppEdit, Conflict, ManageError, ObjectEdit, PoolEdit, PoolUse, RuleEdit, Saved, StoredObject,
     StreamEdit, UserEdit, Violation, VirtualProxyEdit,
 };
 pub use record::{Resource, pool_kind};

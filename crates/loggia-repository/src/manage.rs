@@ -30,7 +30,7 @@ use crate::store::{Change, StoreError};
 
 pub use app_objects::{ObjectEdit, StoredObject};
 pub use apps::AppEdit;
-pub use pools::PoolEdit;
+pub use pools::{PoolEdit, PoolUse};
 pub use rules::RuleEdit;
 pub use streams::StreamEdit;
 pub use users::UserEdit;

@@ -1,0 +1,6 @@
+//! How the REST interface behaves, in one binary.
+
+mod fixture;
+mod requests;
+mod requirements;
+mod strangers;
