@@ -6,9 +6,11 @@ import { Brand } from '../kit/Brand'
 import { Rows, Search, Tiles } from '../kit/icons'
 import { stored } from '../kit/stored'
 import { ThemeSwitch } from '../kit/ThemeSwitch'
-import { loginPath, paths, streamOf } from '../paths'
+import { paths, streamOf } from '../paths'
 import { AppList } from './AppList'
 import { count, find } from './find'
+import { Empty, Visitor } from './Notices'
+import { StreamLinks } from './StreamLinks'
 
 const view = stored('hub.view', ['tiles', 'list'], 'tiles')
 
@@ -88,21 +90,7 @@ export function HubPage({ data }: { readonly data: PageData }) {
       <main id="main" class="hub" tabIndex={-1}>
         <div class="hub-head">
           <h1 class="unseen">Apps</h1>
-          {streams.length > 1 && (
-            <nav class="streams" aria-label="Streams">
-              <StreamLink label="All" href={paths.hub(data.base)} count={count(streams)} isCurrent={chosen.value === undefined} onGo={go} />
-              {streams.map((stream) => (
-                <StreamLink
-                  key={stream.id}
-                  label={stream.name}
-                  href={paths.stream(data.base, stream.id)}
-                  count={stream.apps.length}
-                  isCurrent={chosen.value === stream.id}
-                  onGo={go}
-                />
-              ))}
-            </nav>
-          )}
+          {streams.length > 1 && <StreamLinks base={data.base} streams={streams} chosen={chosen.value} onGo={go} />}
           <span class="fill" />
           {streams.length > 0 && (
             <div class="views" role="group" aria-label="View">
@@ -141,67 +129,4 @@ export function HubPage({ data }: { readonly data: PageData }) {
 
 function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName))
-}
-
-interface StreamLinkProps {
-  readonly label: string
-  readonly href: string
-  readonly count: number
-  readonly isCurrent: boolean
-  readonly onGo: (event: MouseEvent, href: string) => void
-}
-
-function StreamLink({ label, href, count, isCurrent, onGo }: StreamLinkProps) {
-  return (
-    <a href={href} aria-current={isCurrent ? 'page' : undefined} onClick={(event) => onGo(event, href)}>
-      {label} <span class="count">{count}</span>
-    </a>
-  )
-}
-
-function Visitor({ data }: { readonly data: PageData }) {
-  const canLogIn = data.entrance.anonymous !== 'always'
-  return (
-    <aside class="visitor" aria-label="Your visit">
-      You are browsing as a visitor.
-      {canLogIn && <> <a href={loginPath(data.base, data.me.loginUrl, here())}>Log in</a> to see what is shared with you.</>}
-    </aside>
-  )
-}
-
-interface EmptyProps {
-  readonly data: PageData
-  readonly query: string
-  /** The address names a stream that this person cannot see, or that is gone. */
-  readonly isLost: boolean
-  readonly onClear: () => void
-}
-
-function Empty({ data, query, isLost, onClear }: EmptyProps) {
-  if (query) {
-    return (
-      <div class="empty">
-        <p>No apps match “{query}”.</p>
-        <button type="button" class="button" onClick={onClear}>Clear the search</button>
-      </div>
-    )
-  }
-  if (isLost) {
-    return (
-      <div class="empty">
-        <p>This stream is not available to you.</p>
-        <a class="button" href={paths.hub(data.base)}>Show all streams</a>
-      </div>
-    )
-  }
-  const { me, entrance } = data
-  if (!me.isAnonymous) {
-    return <div class="empty"><p>Nothing has been shared with you yet.</p></div>
-  }
-  return (
-    <div class="empty">
-      <p>Nothing has been shared with visitors here.</p>
-      {entrance.anonymous !== 'always' && <a class="button primary" href={loginPath(data.base, me.loginUrl, here())}>Log in</a>}
-    </div>
-  )
 }

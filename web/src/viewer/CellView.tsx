@@ -22,6 +22,9 @@ type State = { readonly kind: 'waiting' } | { readonly kind: 'ready'; readonly r
 /** Charts whose data reads well as a table; tables, lists and figures already are what they are. */
 const asTable: ReadonlySet<string> = new Set(['barchart', 'linechart', 'piechart', 'scatterplot'])
 
+/** Figures are their own full picture, and lists need their corner for searching. */
+const bare: ReadonlySet<string> = new Set(['kpi', 'filterpane', listbox])
+
 export function CellView({ cell, live, isHalf }: Props) {
   const box = useRef<HTMLElement>(null)
   const host = useRef<HTMLDivElement>(null)
@@ -74,7 +77,7 @@ export function CellView({ cell, live, isHalf }: Props) {
           {!state.isFinal && <button type="button" class="button" onClick={() => setAttempt(attempt + 1)}>Try again</button>}
         </div>
       )}
-      {state.kind === 'ready' && cell.type !== 'kpi' && (
+      {state.kind === 'ready' && !bare.has(cell.type) && (
         <div class="cell-tools">
           {toggleTable && (
             <button

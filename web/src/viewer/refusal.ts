@@ -1,0 +1,84 @@
+import { message as decodeMessage, type Message, type PageData } from '../data'
+import { optional, or, record, text } from '../kit/decode'
+import { loginPath, paths } from '../paths'
+import type { Ending } from './engine'
+
+interface Problem {
+  readonly code: string
+  readonly title: string
+  readonly detail: string
+  readonly reference: string
+}
+
+const problem = record<Problem>({ code: or(text, ''), title: text, detail: or(text, ''), reference: or(text, '') })
+
+/** The server's reason for not opening the app, or undefined when it has none (or cannot be reached). */
+export async function whyRefused(data: PageData, app: string): Promise<Message | undefined> {
+  try {
+    const response = await fetch(paths.appDetails(data.base, app), { headers: { accept: 'application/json' } })
+    if (response.ok || response.status >= 500) return undefined
+    const found = problem(await response.json(), '')
+    return refusal(data, response.status, found)
+  } catch {
+    return undefined
+  }
+}
+
+function refusal(data: PageData, status: number, found: Problem): Message {
+  const hub = { label: 'Back to the hub', href: paths.hub(data.base) }
+  const canLogIn = data.me.isAnonymous && data.entrance.anonymous !== 'always'
+  const login = { label: 'Log in', href: loginPath(data.base, data.me.loginUrl, location.pathname) }
+  return decodeMessage(
+    {
+      code: found.code,
+      status,
+      title: found.title,
+      text: found.detail,
+      reference: found.reference,
+      time: new Date().toISOString(),
+      action: canLogIn ? login : hub,
+      secondary: canLogIn ? hub : null,
+    },
+    '',
+  )
+}
+
+const sentences: Record<Exclude<Ending, 'OnLicenseAccessDenied' | 'OnMaxParallelSessionsExceeded'>, string> = {
+  OnSessionLoggedOut: 'You have been logged out. What you see is the last state.',
+  OnSessionTimedOut: 'The session ended because it was not used for a while. What you see is the last state.',
+  OnSessionClosed: 'The server ended this session. What you see is the last state.',
+  OnNoEngineAvailable: 'No engine is free to open this app right now.',
+}
+
+interface EndParams {
+  readonly message: string | undefined
+  readonly code: string | undefined
+  readonly reference: string | undefined
+}
+
+const endParams = record<EndParams>({ message: optional(text), code: optional(text), reference: optional(text) })
+
+/** What an ending means for the page: the last picture with a way on, or a message in its place. */
+export function endOf(data: PageData, name: Ending, params: unknown): { readonly kind: 'ended'; readonly text: string } | { readonly kind: 'refused'; readonly message: Message } {
+  if (name !== 'OnLicenseAccessDenied' && name !== 'OnMaxParallelSessionsExceeded') {
+    return { kind: 'ended', text: sentences[name] }
+  }
+  const said = readEnd(params)
+  return {
+    kind: 'refused',
+    message: refusal(data, 403, {
+      code: said.code ?? (name === 'OnLicenseAccessDenied' ? 'LIC-NONE' : 'LIC-SESSIONS'),
+      title: name === 'OnLicenseAccessDenied' ? 'No capacity for this app' : 'Too many sessions',
+      detail: said.message ?? 'The server has no capacity left that may be used here.',
+      reference: said.reference ?? '',
+    }),
+  }
+}
+
+function readEnd(params: unknown): EndParams {
+  try {
+    return endParams(params, '')
+  } catch {
+    return { message: undefined, code: undefined, reference: undefined }
+  }
+}
