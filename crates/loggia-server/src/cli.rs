@@ -1,0 +1,266 @@
+//! The command line.
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use loggia_model::{AppId, Prefix};
+use loggia_proxy::edge::Network;
+use tracing_subscriber::EnvFilter;
+
+use crate::commands;
+use crate::serve;
+use crate::settings::{Given, LogFormat, Settings, resolve};
+
+/// Loggia, an analytics hub for visitors and people.
+#[derive(Debug, Parser)]
+#[command(name = "loggia", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the hub.
+    Serve(Serve),
+    /// Find out what is open, and what is in the way.
+    #[command(subcommand)]
+    Check(Check),
+    /// Local users, who log in with a password kept here.
+    #[command(subcommand)]
+    User(User),
+    /// Run an app's load script and store its data.
+    Reload(Reload),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Put demo content into a new site, and say who its people are.
+    #[arg(long)]
+    demo: bool,
+    /// Folder of the prepared demo data sets.
+    #[arg(long, value_name = "DIR", env = "LOGGIA_DEMO_FILES")]
+    demo_files: Option<PathBuf>,
+    /// Address and port to listen on [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR", env = "LOGGIA_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Folder of everything that is kept [default: data].
+    #[arg(long, value_name = "DIR", env = "LOGGIA_DATA")]
+    data: Option<PathBuf>,
+    /// How log lines are written [default: text].
+    #[arg(long, value_name = "FORMAT", env = "LOGGIA_LOG")]
+    log: Option<LogFormat>,
+    /// A forwarder that may name the client: an address or a network. May be repeated.
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "NETWORK",
+        env = "LOGGIA_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    trusted_proxies: Vec<Network>,
+    /// Settings file [default: loggia.toml, where there is one].
+    #[arg(long, value_name = "FILE", env = "LOGGIA_SETTINGS")]
+    settings: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Check {
+    /// Tell, gate by gate, whether a visitor could list and open each app, and what to change if
+    /// not. Ends with code 1 when a gate is shut.
+    Anonymous(CheckAnonymous),
+}
+
+#[derive(Debug, Args)]
+struct CheckAnonymous {
+    /// The entrance: the first word of its address; empty for the default one.
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Prefix,
+    #[command(flatten)]
+    data: DataFolder,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum User {
+    /// Make a user and set the password.
+    Add {
+        /// `ana` or `DIRECTORY\ana`.
+        user: String,
+        /// Name to show.
+        #[arg(long)]
+        name: Option<String>,
+        /// A role, such as RootAdmin. May be repeated.
+        #[arg(long = "role")]
+        roles: Vec<String>,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+    /// Set a user's password.
+    Password {
+        /// `ana` or `DIRECTORY\ana`.
+        user: String,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Reload {
+    /// The app's id.
+    app: AppId,
+    #[command(flatten)]
+    data: DataFolder,
+    /// Folder of the prepared demo data sets.
+    #[arg(long, value_name = "DIR", env = "LOGGIA_DEMO_FILES")]
+    demo_files: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct DataFolder {
+    /// Folder of everything that is kept [default: data].
+    #[arg(long, value_name = "DIR", env = "LOGGIA_DATA")]
+    data: Option<PathBuf>,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    match execute(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "loggia: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        Command::Serve(serve) => {
+            let given = Given {
+                listen: serve.listen,
+                data: serve.data,
+                log: serve.log,
+                demo: serve.demo,
+                demo_files: serve.demo_files,
+                trusted_proxies: serve.trusted_proxies,
+            };
+            let settings = resolve(serve.settings.as_deref(), given)?;
+            log_to_stderr(settings.log);
+            serve_until_stopped(settings)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check(Check::Anonymous(check)) => {
+            let data = data_folder(check.data)?;
+            let is_open = commands::check_anonymous(&data, &check.prefix, check.format)?;
+            Ok(if is_open { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::User(User::Add { user, name, roles, data }) => {
+            let settings = resolve(None, Given { data: data.data, ..Given::default() })?;
+            let password = read_password(&user)?;
+            commands::add_user(&settings, &user, name, roles, &password)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::User(User::Password { user, data }) => {
+            let settings = resolve(None, Given { data: data.data, ..Given::default() })?;
+            let password = read_password(&user)?;
+            commands::set_password(&settings, &user, &password)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Reload(reload) => {
+            let data = data_folder(reload.data)?;
+            log_to_stderr(LogFormat::Text);
+            commands::reload(&data, reload.demo_files.as_deref(), reload.app)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn serve_until_stopped(settings: Settings) -> anyhow::Result<()> {
+    if !settings.listen.ip().is_loopback() {
+        tracing::warn!(
+            "listening beyond this machine without encryption; put a TLS-ending forwarder before it"
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let is_demo = settings.demo;
+        let running = serve::start(settings).await?;
+        let mut greeting = format!("Loggia is at http://{}\n", running.address);
+        if is_demo {
+            greeting.push_str(&format!(
+                "  for visitors  http://{0}/public/hub\n  for people    http://{0}/hub\n",
+                running.address
+            ));
+        }
+        greeting.push_str(&running.greeting);
+        say(&greeting)?;
+        asked_to_stop().await?;
+        running.stop().await;
+        Ok(())
+    })
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn asked_to_stop() -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            outcome = tokio::signal::ctrl_c() => outcome?,
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
+
+/// Standard output is for results; log lines go to standard error.
+pub(crate) fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+fn data_folder(given: DataFolder) -> anyhow::Result<PathBuf> {
+    Ok(resolve(None, Given { data: given.data, ..Given::default() })?.data)
+}
+
+/// A password from standard input: its first line. Never from the command line, where others
+/// could read it.
+fn read_password(user: &str) -> anyhow::Result<String> {
+    if std::io::stdin().is_terminal() {
+        let _ = write!(std::io::stderr(), "New password of {user} (it will be shown): ");
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("cannot read the password")?;
+    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    if password.chars().count() < 8 {
+        anyhow::bail!("the password needs at least 8 characters");
+    }
+    Ok(password)
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Only a second call could fail, and there is none.
+    let _ = match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+}

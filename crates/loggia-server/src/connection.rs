@@ -1,0 +1,224 @@
+//! One accepted connection: its bytes pass the framing scanner, and whoever keeps it waiting too
+//! long loses it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use loggia_proxy::framing::{Framing, Stage};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+/// How long a head may take from its first byte, and a new connection to its first byte.
+const HEAD: Duration = Duration::from_secs(10);
+/// How long a connection may be idle between requests, or a client not read what it asked for.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long a body may take.
+const BODY: Duration = Duration::from_secs(120);
+/// How long what a refused client still sends is read and thrown away, so that it gets to see the
+/// answer.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What the service tells its connection.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionState {
+    /// A WebSocket took the connection over: no HTTP follows.
+    is_raw: AtomicBool,
+    /// Requests that are being answered; their client waits for us, not we for it.
+    in_flight: AtomicUsize,
+}
+
+/// Counts a request as being answered while it lives.
+pub(crate) struct InFlight(Arc<ConnectionState>);
+
+/// A connection with scanner and deadlines.
+pub(crate) struct Guarded {
+    stream: TcpStream,
+    state: Arc<ConnectionState>,
+    framing: Framing,
+    stage: Stage,
+    deadline: Pin<Box<Sleep>>,
+    closing: Closing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    No,
+    Lingering,
+    Done,
+}
+
+impl ConnectionState {
+    pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    pub(crate) fn becomes_socket(&self) {
+        self.is_raw.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Guarded {
+    pub(crate) fn new(stream: TcpStream, state: Arc<ConnectionState>) -> Guarded {
+        Guarded {
+            stream,
+            state,
+            framing: Framing::default(),
+            stage: Stage::Idle,
+            deadline: Box::pin(tokio::time::sleep(HEAD)),
+            closing: Closing::No,
+        }
+    }
+
+    fn is_raw(&self) -> bool {
+        self.state.is_raw.load(Ordering::Acquire)
+    }
+
+    fn allow(&mut self, time: Duration) {
+        self.deadline.as_mut().reset(Instant::now() + time);
+    }
+
+    /// Bytes came: the deadline of a stage runs from its beginning, not from the last byte.
+    fn read_some(&mut self, bytes: &mut [u8]) {
+        self.framing.scan(bytes);
+        let stage = self.framing.stage();
+        if stage != self.stage {
+            self.stage = stage;
+            self.allow(match stage {
+                Stage::Idle => IDLE,
+                Stage::Head | Stage::Refused => HEAD,
+                Stage::Body => BODY,
+            });
+        }
+    }
+
+    fn check_deadline(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        while self.deadline.as_mut().poll(context).is_ready() {
+            if self.state.in_flight.load(Ordering::Relaxed) == 0 {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.allow(IDLE);
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.is_raw() {
+            return Pin::new(&mut this.stream).poll_read(context, buffer);
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut this.stream).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {
+                if let Some(bytes) = buffer.filled_mut().get_mut(before..) {
+                    this.read_some(bytes);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => match this.check_deadline(context) {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error)),
+            },
+        }
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(context, outcome)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    /// Ends our side, then reads what still comes: a connection that is closed with unread bytes
+    /// is reset, and the client may never see why.
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.closing == Closing::No {
+            match Pin::new(&mut this.stream).poll_shutdown(context) {
+                Poll::Ready(Ok(())) => {
+                    this.closing = Closing::Lingering;
+                    this.allow(LINGER);
+                }
+                other => return other,
+            }
+        }
+        let mut rest = [0_u8; 16 * 1024];
+        while this.closing == Closing::Lingering {
+            if this.deadline.as_mut().poll(context).is_ready() {
+                this.closing = Closing::Done;
+                break;
+            }
+            let mut rest = ReadBuf::new(&mut rest);
+            match Pin::new(&mut this.stream).poll_read(context, &mut rest) {
+                Poll::Ready(Ok(())) if !rest.filled().is_empty() => {}
+                Poll::Ready(_) => this.closing = Closing::Done,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.wrote(context, outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+impl Guarded {
+    /// A client that reads at all may take its time; one that does not is in the way.
+    fn wrote(
+        &mut self,
+        context: &mut Context<'_>,
+        outcome: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if self.is_raw() {
+            return outcome;
+        }
+        match outcome {
+            Poll::Ready(Ok(count)) => {
+                if self.stage == Stage::Idle {
+                    self.allow(IDLE);
+                }
+                Poll::Ready(Ok(count))
+            }
+            Poll::Pending if self.deadline.as_mut().poll(context).is_ready() => {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            other => other,
+        }
+    }
+}

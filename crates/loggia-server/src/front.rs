@@ -1,0 +1,223 @@
+//! What is a request for? Through the entrance, then to the page, interface or socket.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::Limited;
+use loggia_model::{AppId, Moment};
+use loggia_proxy::problem::Problem;
+use loggia_proxy::route::{Route, SocketName};
+use loggia_proxy::{Entered, Passage, Proxy, path, redirect};
+use loggia_qix::Engine;
+use loggia_repository::{Repository, Resource};
+use loggia_rules::Action;
+use tracing::debug;
+
+use crate::{pages, socket, web};
+
+/// Everything that requests are answered from.
+pub struct Front {
+    pub proxy: Proxy,
+    pub repository: Repository,
+    pub engine: Engine,
+    /// Folder of the apps' pictures.
+    pub content: PathBuf,
+    pub is_ready: AtomicBool,
+}
+
+/// Longest body that any address takes, in bytes.
+pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+impl Front {
+    /// Answers one request from the peer at `peer`.
+    pub async fn answer(self: &Arc<Self>, peer: IpAddr, request: Request<Body>) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let asked_to_upgrade = parts.headers.contains_key(header::UPGRADE);
+        let method = parts.method.clone();
+        let mut response = match self.proxy.enter(&mut parts, peer, false) {
+            Passage::Answer(response) => response,
+            Passage::Go(entered) => {
+                let mut response = if is_too_large(&parts.headers) {
+                    self.too_large(&entered, &parts.headers)
+                } else {
+                    let body = Body::new(Limited::new(body, BODY_LIMIT));
+                    self.dispatch(&entered, parts, body).await
+                };
+                self.proxy.finish(&entered, &mut response);
+                debug!(
+                    target: "loggia::http",
+                    "{method} {} {}", entered.screened.path, response.status().as_u16()
+                );
+                response
+            }
+        };
+        if asked_to_upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // Whatever the client sent after its upgrade must not be read as a request.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    async fn dispatch(
+        self: &Arc<Self>,
+        entered: &Entered,
+        mut parts: Parts,
+        body: Body,
+    ) -> Response {
+        let method = parts.method.clone();
+        if is_read_only(&entered.route) && !matches!(method, Method::GET | Method::HEAD) {
+            return self.proxy.wrong_method(entered, &parts.headers, "GET, HEAD");
+        }
+        let base = entered.base();
+        let headers = &parts.headers;
+        match &entered.route {
+            Route::Root => redirect(StatusCode::FOUND, &format!("{base}/hub")),
+            Route::Hub { .. } => pages::hub(self, entered, headers),
+            Route::App { app, sheet } => {
+                pages::viewer(self, entered, headers, app, sheet.as_deref()).await
+            }
+            Route::HubApi => pages::hub_api(self, entered, headers),
+            Route::AppApi { app } => pages::app_api(self, entered, headers, app).await,
+            Route::Login => self.proxy.login(entered, &method, headers, body).await,
+            Route::Logout => self.proxy.logout(entered, &method, headers, body).await,
+            Route::LoggedOut => self.proxy.logged_out(entered),
+            Route::Personal => self.proxy.personal(entered, &method, headers),
+            Route::CsrfToken => self.proxy.csrf_token(entered),
+            Route::Socket(name) => {
+                let name = name.clone();
+                socket::open(self, entered, &name, &mut parts).await
+            }
+            Route::SocketPage(name) => socket_page(&base, name),
+            Route::Qrs(path) => {
+                let path = path.clone();
+                self.qrs(entered, &path, parts, body).await
+            }
+            Route::Asset(name) => {
+                web::asset(name, headers).unwrap_or_else(|| self.nothing_here(entered, headers))
+            }
+            Route::Content(segments) => self.content(entered, headers, segments).await,
+            Route::Healthy => plain(StatusCode::OK, "ok"),
+            Route::Ready if self.is_ready.load(Ordering::Relaxed) => plain(StatusCode::OK, "ready"),
+            Route::Ready => plain(StatusCode::SERVICE_UNAVAILABLE, "not yet"),
+            Route::Nothing => self.nothing_here(entered, headers),
+        }
+    }
+
+    /// Hands the request to the REST interface, which sees neither entrance nor cookie.
+    async fn qrs(&self, entered: &Entered, path: &str, parts: Parts, body: Body) -> Response {
+        let target = match parts.uri.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        let Ok(uri) = target.parse::<Uri>() else {
+            return self.nothing_here(entered, &parts.headers);
+        };
+        let mut request = Request::from_parts(parts, body);
+        *request.uri_mut() = uri;
+        request.headers_mut().remove(header::COOKIE);
+        if let Some(guest) = &entered.guest {
+            request.extensions_mut().insert(guest.caller.clone());
+        }
+        loggia_qrs::answer(&self.repository, loggia_qrs::Settings::default(), request).await
+    }
+
+    /// Pictures of apps: `/content/apps/<id>/<file>`, for those who may see the app.
+    async fn content(
+        &self,
+        entered: &Entered,
+        headers: &HeaderMap,
+        segments: &[String],
+    ) -> Response {
+        let nothing = || self.nothing_here(entered, headers);
+        let [folder, app, file] = segments else { return nothing() };
+        let (Ok(app), true) = (app.parse::<AppId>(), is_plain_file_name(file)) else {
+            return nothing();
+        };
+        let Some(guest) = &entered.guest else { return nothing() };
+        let decision = self.repository.decide(&guest.caller, &Resource::App(app), Action::Read);
+        if folder != "apps" || !decision.is_allowed() {
+            return nothing();
+        }
+        let path = self.content.join("apps").join(app.text()).join(file);
+        let read = tokio::task::spawn_blocking(move || {
+            // A link could lead out of the folder.
+            let is_file = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+            if is_file { std::fs::read(&path).ok() } else { None }
+        });
+        match read.await {
+            Ok(Some(data)) => web::content(file, data),
+            _ => nothing(),
+        }
+    }
+
+    pub(crate) fn nothing_here(&self, entered: &Entered, headers: &HeaderMap) -> Response {
+        let problem = Problem::nothing_here(&entered.reader(), self.now());
+        self.proxy.refuse(entered, &problem, headers)
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.repository.now()
+    }
+
+    fn too_large(&self, entered: &Entered, headers: &HeaderMap) -> Response {
+        let problem = Problem::too_large(BODY_LIMIT, self.now());
+        problem.log("edge", &entered.screened.address.to_string(), "announced body is too large");
+        let mut response = self.proxy.refuse(entered, &problem, headers);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+}
+
+fn is_too_large(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
+        .is_some_and(|length| length > BODY_LIMIT as u64)
+}
+
+fn is_read_only(route: &Route) -> bool {
+    !matches!(
+        route,
+        Route::Login | Route::Logout | Route::Personal | Route::Qrs(_) | Route::Nothing
+    )
+}
+
+/// The page of the app whose socket somebody opened in the address bar.
+fn socket_page(base: &str, name: &SocketName) -> Response {
+    let location = match name.app.as_deref().map(str::parse::<AppId>) {
+        Some(Ok(app)) => {
+            format!("{base}{}", path::write(&["sense".into(), "app".into(), app.text()]))
+        }
+        _ => format!("{base}/hub"),
+    };
+    redirect(StatusCode::FOUND, &location)
+}
+
+/// A name that means a file in its folder on every system: no device, no stream, no dot first.
+fn is_plain_file_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let stem = name.split('.').next().unwrap_or_default().to_ascii_uppercase();
+    let is_device = matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL")
+        || (stem.len() == 4 && (stem.starts_with("COM") || stem.starts_with("LPT")));
+    !name.is_empty()
+        && name.len() <= 128
+        && !name.starts_with('.')
+        && name.chars().all(is_plain)
+        && !is_device
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

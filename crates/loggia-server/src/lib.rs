@@ -1,0 +1,22 @@
+//! The `loggia` binary as a library: command line, settings, wiring, the built web UI.
+//!
+//! [`serve::start`] opens the store, restores sessions and listens; [`front::Front`] leads each
+//! request through the entrance (`loggia-proxy`) to the page, interface or socket it is for. Here
+//! are the only places that read the clock, the environment and files that people name.
+//!
+//! What is left out: every decision. Who may what is asked of `loggia-repository`, who is asking
+//! is found out by `loggia-proxy`.
+
+pub mod cli;
+pub mod settings;
+
+mod adapters;
+mod clock;
+mod commands;
+mod connection;
+mod demo;
+pub mod front;
+mod pages;
+pub mod serve;
+mod socket;
+mod web;

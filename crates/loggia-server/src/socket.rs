@@ -1,0 +1,197 @@
+//! An engine socket: from the upgrade to the close frame. What is said on it is `loggia-qix`'s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use http::StatusCode;
+use http::request::Parts;
+use loggia_proxy::problem::Problem;
+use loggia_proxy::route::SocketName;
+use loggia_proxy::{Entered, Guest};
+use loggia_qix::{CloseReason, Connection, sign_in_notice};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::front::Front;
+
+/// Longest message that a client may send, in bytes. Answers may be longer.
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// A client that does not read lets this much pile up before its socket is closed.
+const MAX_UNSENT: usize = 64 * 1024 * 1024;
+/// Small, since most sockets are idle most of the time.
+const BUFFER: usize = 4 * 1024;
+/// Both ends learn within a minute that the other is gone.
+const PING: Duration = Duration::from_secs(25);
+const SILENCE: Duration = Duration::from_secs(60);
+/// Frames that wait between the socket and the engine.
+const QUEUE: usize = 8;
+
+/// Upgrades the request and serves the socket in a task of its own.
+pub(crate) async fn open(
+    front: &Arc<Front>,
+    entered: &Entered,
+    name: &SocketName,
+    parts: &mut Parts,
+) -> Response {
+    let upgrade = match WebSocketUpgrade::from_request_parts(parts, &()).await {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => {
+            let text = "The request is no proper WebSocket handshake.";
+            let status = StatusCode::BAD_REQUEST;
+            let problem = Problem::new(status, "REQ-UPGRADE", "Bad request", text, front.now());
+            problem.log("edge", &entered.screened.address.to_string(), &rejection.to_string());
+            return problem.json();
+        }
+    };
+    let upgrade = upgrade
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_UNSENT)
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE);
+    let login_uri = login_uri(front, entered);
+    match &entered.guest {
+        Some(guest) => {
+            let connection = connection(front, entered, guest, name, login_uri);
+            let engine = front.engine.clone();
+            upgrade.on_upgrade(move |socket| async move {
+                serve(engine, connection, socket).await;
+            })
+        }
+        None => {
+            let notice = sign_in_notice(login_uri.as_deref().unwrap_or_default());
+            upgrade.on_upgrade(|socket| turn_away(socket, notice))
+        }
+    }
+}
+
+/// The login page's address, leading back to where the client says it came from.
+fn login_uri(front: &Front, entered: &Entered) -> Option<String> {
+    let is_user = entered.guest.as_ref().is_some_and(|guest| !guest.session.is_anonymous());
+    if is_user || !entered.can_log_in() {
+        return None;
+    }
+    let back = entered.screened.query.get("reloadUri");
+    let hub = format!("{}{}/hub", entered.origin(), entered.base());
+    back.and_then(|back| front.proxy.login_uri(entered, back))
+        .or_else(|| front.proxy.login_uri(entered, &hub))
+}
+
+fn connection(
+    front: &Arc<Front>,
+    entered: &Entered,
+    guest: &Guest,
+    name: &SocketName,
+    login_uri: Option<String>,
+) -> Connection {
+    let logout_uri = (!guest.session.is_anonymous())
+        .then(|| format!("{}{}/qps/user", entered.origin(), entered.base()));
+    let (proxy, session) = (front.proxy.clone(), Arc::clone(&guest.session));
+    Connection {
+        caller: guest.caller.clone(),
+        app: name.app.clone(),
+        identity: name.identity.clone(),
+        ttl: name.ttl_seconds.map(Duration::from_secs),
+        ended: guest.session.watch(),
+        login_uri,
+        logout_uri,
+        on_activity: Arc::new(move || proxy.sessions().touch(&session, proxy.now())),
+    }
+}
+
+/// Says that the caller must sign in, and closes.
+async fn turn_away(mut socket: WebSocket, notice: String) {
+    let frame = CloseFrame { code: 4006, reason: "sign in first".into() };
+    if socket.send(Message::Text(notice.into())).await.is_ok() {
+        let _ = socket.send(Message::Close(Some(frame))).await;
+    }
+}
+
+async fn serve(engine: loggia_qix::Engine, connection: Connection, socket: WebSocket) {
+    let (sink, stream) = socket.split();
+    let (incoming_sender, incoming) = mpsc::channel::<String>(QUEUE);
+    let (outgoing, outgoing_receiver) = mpsc::channel::<String>(QUEUE);
+    let last_heard = Arc::new(parking_lot::Mutex::new(Instant::now()));
+    let frames = futures_util::stream::unfold(incoming, |mut incoming| async move {
+        incoming.recv().await.map(|frame| (frame, incoming))
+    });
+    let (stop_reading, stopped) = tokio::sync::oneshot::channel::<()>();
+    let reading = read(stream, incoming_sender, &last_heard, stopped);
+    let serving = async move {
+        let reason = engine.serve(connection, frames, outgoing).await;
+        // Nothing more is taken from the client; the writer ends with the engine's sender.
+        drop(stop_reading);
+        reason
+    };
+    let writing = write(sink, outgoing_receiver, &last_heard);
+    let ((), reason, sink) = tokio::join!(reading, serving, writing);
+    close(sink, reason).await;
+    debug!(target: "loggia::socket", ?reason, "socket closed");
+}
+
+/// Hands text frames on until the client or the engine ends.
+async fn read(
+    mut stream: SplitStream<WebSocket>,
+    incoming: mpsc::Sender<String>,
+    last_heard: &parking_lot::Mutex<Instant>,
+    mut stopped: tokio::sync::oneshot::Receiver<()>,
+) {
+    loop {
+        let message = tokio::select! {
+            message = stream.next() => message,
+            _ = &mut stopped => return,
+        };
+        let Some(Ok(message)) = message else { return };
+        *last_heard.lock() = Instant::now();
+        match message {
+            Message::Text(text) => {
+                if incoming.send(text.to_string()).await.is_err() {
+                    return;
+                }
+            }
+            Message::Close(_) => return,
+            // The protocol has text only; pings are answered below us.
+            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => {}
+        }
+    }
+}
+
+/// Sends frames until the engine has no more, and pings meanwhile. A silent client is given up.
+async fn write(
+    mut sink: SplitSink<WebSocket, Message>,
+    mut outgoing: mpsc::Receiver<String>,
+    last_heard: &parking_lot::Mutex<Instant>,
+) -> Option<SplitSink<WebSocket, Message>> {
+    let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
+    loop {
+        let message = tokio::select! {
+            frame = outgoing.recv() => match frame {
+                Some(frame) => Message::Text(frame.into()),
+                None => return Some(sink),
+            },
+            _ = ping.tick() => {
+                if last_heard.lock().elapsed() > SILENCE {
+                    return None;
+                }
+                Message::Ping(Default::default())
+            }
+        };
+        match tokio::time::timeout(SILENCE, sink.send(message)).await {
+            Ok(Ok(())) => {}
+            _ => return None,
+        }
+    }
+}
+
+async fn close(sink: Option<SplitSink<WebSocket, Message>>, reason: CloseReason) {
+    if let Some(mut sink) = sink {
+        let frame = CloseFrame { code: reason.code(), reason: "".into() };
+        let _ = tokio::time::timeout(PING, sink.send(Message::Close(Some(frame)))).await;
+    }
+}
