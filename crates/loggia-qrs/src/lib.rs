@@ -5,6 +5,20 @@
 //! case of `loggia-repository`, and gives the answer its form. No right, licence or SQL is thought
 //! about here.
 //!
+//! Beside what clients of the original know, there are:
+//!
+//! | address | what |
+//! |---|---|
+//! | `/licensepool` | every licence pool: `name`, `kind` (`ProfessionalAccess`, `AnalyzerAccess`, `UserAccess`, `LoginAccess`, `AnalyzerTimeAccess`), `capacity` (`null` is unlimited), `overage`, `disabled`; the `resourceFilter` it shows is the one that a licence rule for it needs |
+//! | `/licensepool/usage` | what is out of each pool, and when something comes back |
+//! | `/virtualproxyconfig/{id}/anonymouscheck` | could a visitor come in, gate by gate, and what to change |
+//! | `/systemrule/check` | what is wrong with a rule that is still being written |
+//!
+//! A rule has the further member `effect`, `allow` or `forbid`; what was saved may carry
+//! `warnings`. Whatever was not done is answered by
+//! `{"code", "title", "detail", "reference"?, "problems"?}`, where each of the `problems` names the
+//! member, the place in its text, and a suggestion where there is one.
+//!
 //! Not here: sign-in and sessions (`loggia-proxy`), the engine protocol (`loggia-qix`).
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]

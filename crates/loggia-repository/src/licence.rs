@@ -118,7 +118,9 @@ impl Repository {
         Ok(view)
     }
 
-    /// One pool as `PoolView::from_ledger` would see it, from sums instead of lines.
+    /// One pool as `PoolView::from_ledger` would see it, from sums instead of lines. What is out
+    /// of an unlimited pool decides nothing and is not added up: a busy public site may have drawn
+    /// a million units this month, and every charge waits for the one before.
     #[doc(hidden)]
     pub fn pool_view(
         &self,
@@ -141,11 +143,12 @@ impl Repository {
             if ledger.has_seat(pool.id, &meter)? {
                 view.seat = Seat::Held;
             }
-            view.used = ledger.seats(pool.id)?;
-            return Ok(view);
+        } else {
+            view.last_until = ledger.last_until(pool.id, &meter)?;
         }
-        view.last_until = ledger.last_until(pool.id, &meter)?;
-        (view.used, view.renews) = self.pool_use(pool, ledger, now)?;
+        if pool.capacity.is_some() {
+            (view.used, view.renews) = self.pool_use(pool, ledger, now)?;
+        }
         Ok(view)
     }
 

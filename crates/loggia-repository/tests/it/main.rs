@@ -5,5 +5,6 @@ mod fixture;
 mod licence;
 mod manage;
 mod matrix;
+mod refusal;
 mod snapshot;
 mod store_suite;

@@ -1,0 +1,71 @@
+//! Every refusal is one log line, which leads from the visitor's reference to the whole reason.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use expect_test::expect;
+use loggia_repository::{AppEdit, ManageError, VisitInfo};
+
+use crate::fixture::Hub;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_refusal_is_logged_once_and_tells_the_visitor_only_the_reference() {
+    let (hub, app) = Hub::public();
+    let team = hub.stream("Team");
+    let secret = hub.published_app("Budget", team);
+    let server = hub.server();
+    let rules: Vec<_> = hub.repository.site().rules().cloned().collect();
+    let visitor = hub.visitor();
+
+    let lines = Lines::default();
+    let written = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || written.clone())
+        .with_ansi(false)
+        .without_time()
+        .finish();
+    let references = tracing::subscriber::with_default(subscriber, || {
+        let hidden = hub.repository.open_app(&visitor, secret, &VisitInfo::default()).unwrap_err();
+        let edit = AppEdit { name: Some("mine".to_owned()), ..AppEdit::default() };
+        let denied = hub.repository.update_app(&visitor, app, None, edit).unwrap_err();
+        let rule = rules.iter().find(|rule| rule.name == "Visitors admits").unwrap();
+        hub.repository.delete_rule(&server, rule.id).unwrap();
+        let unlicensed = hub.repository.open_app(&visitor, app, &VisitInfo::default()).unwrap_err();
+        let ManageError::Refused(denied) = denied else { panic!("{denied:?}") };
+        assert!(!denied.to_string().contains("rule"), "what clients read names no rule: {denied}");
+        [hidden.refusal().unwrap(), &denied, unlicensed.refusal().unwrap()]
+            .map(|refusal| refusal.reference.clone())
+    });
+    let mut text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    for reference in references {
+        assert_eq!(text.matches(&reference).count(), 1, "{reference} in {text}");
+        text = text.replace(&reference, "<reference>");
+    }
+    let site = hub.repository.site();
+    text = text.replace(&visitor.principal.to_string(), "<visitor>");
+    text = text.replace(&visitor.principal.user_id(), "<visitor>");
+    text = text.replace(&app.text(), "<app>").replace(&secret.text(), "<secret>");
+    for version in [site.version(), site.version() - 1] {
+        text = text.replace(&format!("version={version}"), "version=<n>");
+    }
+    expect![[r#"
+         INFO loggia::refusal: refused <visitor> at the rules gate: no rule grants it; nearest is "OwnerRead", where resource.owner = user fails code="RULE-DENIED" gate="rules" principal="NONE\\<visitor>" entrance="public" app="<secret>" reference="<reference>" version=<n>
+         INFO loggia::refusal: refused <visitor> at the rules gate: update on app <app>: no rule grants it; nearest is "Owner", where resource.owner = user fails code="RULE-DENIED" gate="rules" principal="NONE\\<visitor>" entrance="public" reference="<reference>" version=<n>
+         INFO loggia::refusal: refused <visitor> at the licence gate: no licence pool has a rule that admits the caller code="LIC-NONE" gate="licence" principal="NONE\\<visitor>" entrance="public" app="<app>" reference="<reference>" version=<n>
+    "#]].assert_eq(&text);
+}
