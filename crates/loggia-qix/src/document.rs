@@ -1,7 +1,7 @@
 //! An app as one engine session sees it: selections and the steps between them, modal mode, session
 //! objects, soft patches. Everything here is private to the session and never stored.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use loggia_engine::cube::Expansion;
@@ -252,6 +252,30 @@ impl Document {
         Ok(id)
     }
 
+    /// Lets go of session objects that no socket holds any more, alone or by an object in them. Pages
+    /// that were loaded again leave theirs behind.
+    pub(crate) fn drop_unheld(&mut self, held: &HashSet<Arc<str>>) {
+        let mut kept: HashSet<Arc<str>> = HashSet::new();
+        for id in held {
+            let mut at = Some(id.clone());
+            while let Some(id) = at.filter(|id| kept.insert(id.clone())) {
+                at = self.objects.get(&id).and_then(|object| object.parent.clone());
+            }
+        }
+        let is_unheld = |id: &Arc<str>, object: &SessionObject| {
+            !kept.contains(id) && object.parent.as_ref().is_none_or(|parent| !kept.contains(parent))
+        };
+        let unheld: Vec<Arc<str>> = self
+            .objects
+            .iter()
+            .filter(|(id, object)| is_unheld(id, object))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in unheld {
+            self.destroy_session_object(&id);
+        }
+    }
+
     /// Replaces a session object's properties; its id stays what it was.
     pub(crate) fn set_session_properties(
         &mut self,
@@ -482,10 +506,11 @@ impl Document {
         self.searches.retain(|place, _| place.object != modal.object);
         let mut effects = Effects::of(Target::Object(modal.object.clone()));
         if self.selections != modal.before {
-            effects.selections = true;
             if is_accepted {
+                effects.steps = true;
                 self.push_step(modal.before);
             } else {
+                effects.selections = true;
                 self.selections = modal.before;
             }
         }

@@ -11,8 +11,10 @@ use crate::handle::Target;
 pub(crate) struct Effects {
     /// Things whose own properties or state changed.
     pub(crate) targets: BTreeSet<Target>,
-    /// Selections changed, or the steps between them.
+    /// Selections changed.
     pub(crate) selections: bool,
+    /// The steps between selections changed, and with them only the selections bar.
+    pub(crate) steps: bool,
     /// Variables, library items or data changed: whatever computes may differ.
     pub(crate) data: bool,
     /// Objects, dimensions, measures, variables or bookmarks came, went or changed.
@@ -52,6 +54,7 @@ impl Effects {
         self.parents.extend(other.parents);
         self.closed.extend(other.closed);
         self.selections |= other.selections;
+        self.steps |= other.steps;
         self.data |= other.data;
         self.items |= other.items;
         self.app |= other.app;

@@ -79,6 +79,10 @@ impl Fault {
         Fault::new(19, what, "Memory limit reached")
     }
 
+    pub(crate) fn is_limit(&self) -> bool {
+        self.code == 19
+    }
+
     pub(crate) fn app_already_open(app: impl Into<String>) -> Fault {
         Fault::new(1002, app, "App already open")
     }

@@ -217,8 +217,15 @@ impl Engine {
                 queued = queued.recv() => match queued {
                     Some(Outgoing::Frame(frame)) => {
                         backlog.fetch_sub(frame.len(), Ordering::Relaxed);
-                        if outgoing.send(frame).await.is_err() {
-                            break CloseReason::ClientLeft;
+                        // A client that does not read must not outlive its session.
+                        tokio::select! {
+                            biased;
+                            sent = outgoing.send(frame) => {
+                                if sent.is_err() {
+                                    break CloseReason::ClientLeft;
+                                }
+                            }
+                            end = session_end(&mut ended) => break CloseReason::Session(end),
                         }
                     }
                     Some(Outgoing::Last(frame, reason)) => {
@@ -242,7 +249,8 @@ impl Engine {
     }
 
     /// Copies a visitor's selections to the person who has just signed in: to that person's open
-    /// sessions, and to those opened within ten minutes.
+    /// sessions, and to those opened within ten minutes. Waits for a request of the visitor's that
+    /// runs now, so call it off the async tasks.
     pub fn carry_selections(&self, from: &Principal, to: &Principal) {
         let cells: Vec<Arc<Cell>> = self.shared.cells.lock().values().cloned().collect();
         let until = self.shared.now().plus_minutes(10);

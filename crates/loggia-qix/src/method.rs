@@ -24,7 +24,7 @@ use crate::effect::Effects;
 use crate::fault::Fault;
 use crate::handle::{Kind, Target};
 use crate::params::Params;
-use crate::session::{Session, Socket};
+use crate::session::{Session, Socket, Sockets};
 use crate::view::View;
 
 /// One method.
@@ -50,6 +50,8 @@ pub(crate) type Change = fn(&Call<'_>, &mut Session) -> Result<(Value, Effects),
 pub(crate) struct Call<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) socket: &'a Arc<Socket>,
+    /// All sockets of the engine session.
+    pub(crate) sockets: &'a Sockets,
     /// What the caller may see, as of this request.
     pub(crate) view: Arc<View>,
     pub(crate) target: Target,

@@ -112,6 +112,7 @@ pub(crate) fn receive(shared: &Arc<Shared>, cell: &Cell, socket: &Arc<Socket>, t
         let call = Call {
             shared,
             socket,
+            sockets: &cell.sockets,
             view: socket.view(),
             target: Target::Global,
             params: Params::new(row.params, params),
@@ -236,6 +237,7 @@ fn execute(
     let call = Call {
         shared,
         socket,
+        sockets: &cell.sockets,
         view: socket.view(),
         target,
         params: Params::new(row.params, params),
@@ -297,6 +299,9 @@ fn refresh(shared: &Arc<Shared>, session: &mut Session, socket: &Arc<Socket>) {
     }
     let after = Arc::new(before.renewed(shared, &socket.caller, document.app));
     *socket.view.write() = after.clone();
+    if after.is_lost() {
+        return;
+    }
     let mut effects = before.difference(&after);
     for target in effects.closed.clone() {
         if let Target::Object(id) = target {

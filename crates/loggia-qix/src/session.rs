@@ -1,7 +1,7 @@
 //! An engine session and the sockets attached to it: who gets what answer and which handles it
 //! makes stale.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -160,6 +160,19 @@ impl Sockets {
         self.0.read().values().cloned().collect()
     }
 
+    /// Ids of the objects that any socket has a handle of.
+    pub(crate) fn held_objects(&self) -> HashSet<Arc<str>> {
+        let mut held = HashSet::new();
+        for socket in self.list() {
+            for (_, target) in socket.handles.lock().iter() {
+                if let Target::Object(id) = target {
+                    held.insert(id.clone());
+                }
+            }
+        }
+        held
+    }
+
     /// Tells every socket but `except` what `effects` mean to it.
     pub(crate) fn push(&self, document: Option<&Document>, effects: &Effects, except: Option<u64>) {
         if effects.is_none() {
@@ -193,6 +206,7 @@ fn is_stale(document: Option<&Document>, view: &View, target: &Target, effects: 
             let depends = layout::dependencies(&effective);
             let on_selections = depends.on_data || depends.on_selections;
             (effects.selections && on_selections)
+                || (effects.steps && depends.on_selections)
                 || (effects.data && (depends.on_data || depends.on_items))
                 || (effects.items && depends.on_items)
                 || (depends.on_children && effects.parents.contains(id))

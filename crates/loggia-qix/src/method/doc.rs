@@ -151,7 +151,13 @@ pub(super) fn create_session_object(
 ) -> Result<(Value, Effects), Fault> {
     let properties = call.params.object(0)?.clone();
     let document = session.document_mut()?;
-    let id = document.create_session_object(&call.view, properties, None)?;
+    let id = match document.create_session_object(&call.view, properties.clone(), None) {
+        Err(fault) if fault.is_limit() => {
+            document.drop_unheld(&call.sockets.held_objects());
+            document.create_session_object(&call.view, properties, None)?
+        }
+        made => made?,
+    };
     let object = document.object(&call.view, &id).ok_or_else(|| Fault::object_not_found(&*id))?;
     let mut answer = hand_out(call, &object)?;
     answer["qInfo"] = info(&object.properties);

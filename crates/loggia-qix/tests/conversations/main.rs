@@ -1,0 +1,9 @@
+//! Conversations with the engine interface as clients hold them.
+
+mod access;
+mod charts;
+mod frames;
+mod objects;
+mod resume;
+mod selections;
+mod site;
