@@ -50,7 +50,8 @@ fn a_refusal_is_logged_once_and_tells_the_visitor_only_the_reference() {
         [hidden.refusal().unwrap(), &denied, unlicensed.refusal().unwrap()]
             .map(|refusal| refusal.reference.clone())
     });
-    let mut text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let mut text: String = text.lines().map(|line| format!("{}\n", line.trim())).collect();
     assert_eq!(text.lines().count(), 3, "{text}");
     for reference in references {
         assert_eq!(text.matches(&reference).count(), 1, "{reference} in {text}");
