@@ -2,8 +2,7 @@
 
 use loggia_model::entity::{PropertyValue, Stamp};
 use loggia_model::{Caller, Moment, Principal, StreamId, UserId};
-use loggia_repository::{Repository, Resource, Site};
-use loggia_rules::{Action, Actions};
+use loggia_repository::{Action, Actions, Repository, Resource, Site};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 

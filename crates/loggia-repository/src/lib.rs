@@ -78,6 +78,7 @@ pub use guard::finding;
 pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use loggia_licence::UtcOffset;
 pub use loggia_rules::{Action, Actions};
+pub use loggia_rules::{Action, Actions, Decision, Outcome};
 pub use manage::{
     AppEdit, Conflict, ManageError, ObjectEdit, PoolEdit, PoolUse, RuleEdit, Saved, StoredObject,
     StreamEdit, UserEdit, Violation, VirtualProxyEdit,

@@ -99,7 +99,7 @@ pub(crate) fn transient(call: &Call) -> Result<Answer, Problem> {
             return Err(Problem::bad(format!("expected the name of a section, found {name}")));
         };
         let section = Resource::Transient(name.into());
-        let read = loggia_rules::Action::Read;
+        let read = loggia_repository::Action::Read;
         if call.repository.decide(&call.caller, &section, read).is_allowed() {
             seen.push(json!(name));
         }

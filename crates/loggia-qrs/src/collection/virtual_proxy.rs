@@ -116,7 +116,7 @@ pub(crate) fn anonymous_check(call: &Call) -> Result<Answer, Problem> {
             })
         })
         .collect();
-    let read = loggia_rules::Action::Read;
+    let read = loggia_repository::Action::Read;
     let is_readable =
         |id| call.repository.decide(&call.caller, &Resource::App(id), read).is_allowed();
     let apps: Vec<_> = report
