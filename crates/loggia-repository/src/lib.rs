@@ -66,7 +66,6 @@ use parking_lot::Mutex;
 use thiserror::Error;
 
 use loggia_model::{Caller, Moment};
-use loggia_rules::{Decision, Outcome};
 
 use crate::guard::Guard;
 use crate::store::Store;
@@ -77,7 +76,6 @@ pub use data::DataError;
 pub use guard::finding;
 pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use loggia_licence::UtcOffset;
-pub use loggia_rules::{Action, Actions};
 pub use loggia_rules::{Action, Actions, Decision, Outcome};
 pub use manage::{
     AppEdit, Conflict, ManageError, ObjectEdit, PoolEdit, PoolUse, RuleEdit, Saved, StoredObject,
