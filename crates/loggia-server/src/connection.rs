@@ -94,6 +94,9 @@ impl Guarded {
         self.framing.scan(bytes);
         let stage = self.framing.stage();
         if stage != self.stage {
+            if stage == Stage::Refused {
+                self.log_refusal();
+            }
             self.stage = stage;
             self.allow(match stage {
                 Stage::Idle => IDLE,
@@ -101,6 +104,18 @@ impl Guarded {
                 Stage::Body => BODY,
             });
         }
+    }
+
+    /// The library answers 400 by itself; what for is only known here.
+    fn log_refusal(&self) {
+        let peer = self.stream.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+        tracing::info!(
+            target: "loggia::refusal",
+            code = "REQ-FRAMING",
+            gate = "edge",
+            principal = peer,
+            "refused {peer} at the edge gate: the framing of the request is ambiguous"
+        );
     }
 
     fn check_deadline(&mut self, context: &mut Context<'_>) -> io::Result<()> {
