@@ -135,13 +135,9 @@ pub fn same_text(a: &str, b: &str) -> bool {
 }
 
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    use fmt::Write;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    // Once or twice per request: the formatting machinery would cost more than the rest.
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn nibble(digit: u8) -> Option<u8> {

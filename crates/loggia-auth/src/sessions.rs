@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use loggia_model::{Moment, Principal, SessionEnd, SessionId, UserId, VirtualProxyId, VisitorId};
 use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::address::AddressBlock;
 use crate::persist::{Forgetful, SessionRow, SessionStore, SessionStoreError};
@@ -161,13 +161,7 @@ impl Sessions {
         }));
         self.insert(&session);
         self.queue(&session);
-        info!(
-            target: "loggia::session",
-            session = %session.id,
-            principal = %session.principal,
-            address = session.address.map(|address| address.to_string()),
-            "session started for {}", session.principal
-        );
+        log_start(&session);
         Ok(Begun { secret, session })
     }
 
@@ -273,13 +267,7 @@ impl Sessions {
             }
         }
         self.shared.unsaved.lock().ended.push(session.hash);
-        info!(
-            target: "loggia::session",
-            session = %session.id,
-            principal = %session.principal,
-            end = ?end,
-            "session of {} ended", session.principal
-        );
+        log_end(session, end);
     }
 
     /// Ends every session that `is_chosen` picks, and says how many.
@@ -462,6 +450,26 @@ impl VisitorCounts {
                 self.by_address.remove(&block);
             }
         }
+    }
+}
+
+/// People's sessions are few and of interest; visitors come by the thousand.
+fn log_start(session: &Session) {
+    let address = session.address.map(|address| address.to_string());
+    let (id, principal) = (session.id, &session.principal);
+    if session.is_anonymous() {
+        debug!(target: "loggia::session", session = %id, address, "visit of {principal} started");
+    } else {
+        info!(target: "loggia::session", session = %id, address, "session of {principal} started");
+    }
+}
+
+fn log_end(session: &Session, end: SessionEnd) {
+    let (id, principal) = (session.id, &session.principal);
+    if session.is_anonymous() {
+        debug!(target: "loggia::session", session = %id, ?end, "visit of {principal} ended");
+    } else {
+        info!(target: "loggia::session", session = %id, ?end, "session of {principal} ended");
     }
 }
 

@@ -93,7 +93,8 @@ impl Guarded {
     fn read_some(&mut self, bytes: &mut [u8]) {
         self.framing.scan(bytes);
         let stage = self.framing.stage();
-        if stage != self.stage {
+        // A request that came as a whole leaves the stage as it was, but it was a sign of life.
+        if stage != self.stage || stage == Stage::Idle {
             if stage == Stage::Refused {
                 self.log_refusal();
             }
@@ -235,5 +236,54 @@ impl Guarded {
             }
             other => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What the server reads, in order, until it gives up. Time runs only while nothing else does.
+    async fn given_up_after(sent: &[&str], is_answering: bool) -> (String, Duration) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let state = Arc::new(ConnectionState::default());
+        let mut guarded = Guarded::new(stream, Arc::clone(&state));
+        let started = Instant::now();
+        let mut read = String::new();
+        let mut buffer = [0; 1024];
+        for piece in sent {
+            client.write_all(piece.as_bytes()).await.unwrap();
+            let count = guarded.read(&mut buffer).await.unwrap();
+            read.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+        }
+        let answering = is_answering.then(|| state.begin());
+        let waiting = tokio::time::timeout(Duration::from_secs(600), guarded.read(&mut buffer));
+        match waiting.await {
+            Ok(outcome) => assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::TimedOut),
+            Err(_) => assert!(is_answering, "it waits for ever"),
+        }
+        drop(answering);
+        (read, started.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_and_slowness_end_a_connection() {
+        assert_eq!(given_up_after(&[], false).await.1.as_secs(), 10);
+        assert_eq!(given_up_after(&["GET / HT"], false).await.1.as_secs(), 10);
+        let idle = given_up_after(&["GET / HTTP/1.1\r\nHost: a\r\n\r\n"], false).await;
+        assert_eq!(idle.1.as_secs(), 60);
+        let body = ["POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n", "x"];
+        assert_eq!(given_up_after(&body, false).await.1.as_secs(), 120);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_waits_for_our_answer_is_not_hurried() {
+        let (_, waited) = given_up_after(&["GET / HTTP/1.1\r\nHost: a\r\n\r\n"], true).await;
+        assert_eq!(waited.as_secs(), 600);
     }
 }

@@ -18,6 +18,7 @@ use loggia_proxy::{Entered, Passage, Proxy, path, redirect};
 use loggia_qix::Engine;
 use loggia_repository::{Repository, Resource};
 use loggia_rules::Action;
+use tokio::sync::watch;
 use tracing::debug;
 
 use crate::{pages, socket, web};
@@ -30,6 +31,8 @@ pub struct Front {
     /// Folder of the apps' pictures.
     pub content: PathBuf,
     pub is_ready: AtomicBool,
+    /// How many engine sockets are open, so that stopping can wait for their last words.
+    pub sockets: watch::Sender<usize>,
 }
 
 /// Longest body that any address takes, in bytes.

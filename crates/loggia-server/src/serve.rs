@@ -75,6 +75,11 @@ impl Running {
         if let Err(error) = self.accepting.await {
             error!(%error, "the listener failed");
         }
+        let mut sockets = self.front.sockets.subscribe();
+        let closed = sockets.wait_for(|open| *open == 0);
+        if tokio::time::timeout(FAREWELL, closed).await.is_err() {
+            warn!("some sockets did not close in time");
+        }
         let sessions = self.front.proxy.sessions().clone();
         match tokio::task::spawn_blocking(move || sessions.save()).await {
             Ok(Ok(())) => info!("stopped"),
@@ -152,7 +157,14 @@ fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
         on_upgrade: Box::new(move |from, to| upgraded.carry_selections(from, to)),
     });
     let content = settings.data.join("content");
-    let front = Front { proxy, repository, engine, content, is_ready: AtomicBool::new(false) };
+    let front = Front {
+        proxy,
+        repository,
+        engine,
+        content,
+        is_ready: AtomicBool::new(false),
+        sockets: watch::Sender::new(0),
+    };
     Ok((front, greeting))
 }
 

@@ -32,6 +32,22 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Frames that wait between the socket and the engine.
 const QUEUE: usize = 8;
 
+/// Counts a socket as open while it lives.
+struct Open(Arc<Front>);
+
+impl Open {
+    fn count(front: &Arc<Front>) -> Open {
+        front.sockets.send_modify(|open| *open += 1);
+        Open(Arc::clone(front))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.sockets.send_modify(|open| *open = open.saturating_sub(1));
+    }
+}
+
 /// Upgrades the request and serves the socket in a task of its own.
 pub(crate) async fn open(
     front: &Arc<Front>,
@@ -60,8 +76,10 @@ pub(crate) async fn open(
         Some(guest) => {
             let connection = connection(front, entered, guest, name, login_uri);
             let engine = front.engine.clone();
+            let open = Open::count(front);
             upgrade.on_upgrade(move |socket| async move {
                 serve(engine, connection, socket).await;
+                drop(open);
             })
         }
         None => {
