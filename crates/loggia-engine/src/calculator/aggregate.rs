@@ -389,12 +389,11 @@ impl Occurrences {
 }
 
 fn occurrences(coded: &Coded, null: u32, feed: &Feed, groups: usize) -> Occurrences {
-    const HISTOGRAM: usize = 1 << 22;
     let width = null as usize + 1;
     let mut starts = Vec::with_capacity(groups + 1);
     starts.push(0);
     let mut items = Vec::new();
-    if groups.checked_mul(width).is_some_and(|size| size <= HISTOGRAM) {
+    if is_worth_a_place_each(groups, width, feed, 1 << 22) {
         let mut counts = vec![0u32; groups * width];
         with_codes!(&*coded.codes, codes => {
             for block in 0..feed.blocks() {
@@ -432,11 +431,16 @@ fn occurrences(coded: &Coded, null: u32, feed: &Feed, groups: usize) -> Occurren
     Occurrences { starts, items }
 }
 
+/// Whether a place for every group and value costs less than sorting the rows' pairs of them.
+fn is_worth_a_place_each(groups: usize, width: usize, feed: &Feed, most: usize) -> bool {
+    let limit = feed.rows().saturating_mul(16).clamp(1 << 16, most);
+    groups.checked_mul(width).is_some_and(|size| size <= limit)
+}
+
 /// Counts distinct values without listing them.
 fn count_distinct(coded: &Coded, null: u32, feed: &Feed, groups: usize) -> Option<Vec<f64>> {
-    const FLAGS: usize = 1 << 24;
     let width = null as usize + 1;
-    if groups.checked_mul(width).is_none_or(|size| size > FLAGS) {
+    if !is_worth_a_place_each(groups, width, feed, 1 << 24) {
         return None;
     }
     let mut seen = vec![false; groups * width];

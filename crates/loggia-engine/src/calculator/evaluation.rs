@@ -452,15 +452,18 @@ impl<'a> Evaluation<'a> {
         let model = self.model();
         let candidates = model.tables().iter().filter_map(|table| {
             let path = model.path(table.id, source).filter(|path| path.is_functional)?;
-            let mut steps = path.steps.len();
+            // The nearest to the source: rows that end on the way are then few, and their dimensions are near.
+            let mut steps = 0;
             for &dimension in dimensions {
                 steps += self.dimensions[dimension].distance(model, table.id)?;
             }
-            Some((steps, table.rows, table.id))
+            Some((path.steps.len(), steps, table.rows, table.id))
         });
         candidates.min().map(|(.., table)| table)
     }
 
+    /// Pairs from the rows of a driver, and from the rows on the way to the source that no driver row meets: they
+    /// count too, with null for what lies beyond them.
     fn driven_feed(
         &mut self,
         source: TableId,
@@ -469,51 +472,48 @@ impl<'a> Evaluation<'a> {
         possible: &RowSet,
     ) -> Feed {
         let calculator = self.calculator;
+        let model = self.model();
         let own: Vec<Dimension> =
             dimensions.iter().map(|&at| self.dimensions[at].clone()).collect();
-        let columns: Vec<_> = own
-            .iter()
-            .filter_map(|dimension| calculator.dimension_codes(driver, dimension))
-            .collect();
-        let Some(source_rows) =
-            calculator.link(driver, source).filter(|_| columns.len() == own.len())
-        else {
-            return self.joined_feed(source, dimensions, possible);
-        };
-        let len = self.model().table_info(source).rows;
-        let mut pairs = Pairs::new(len, self.grouping(dimensions).len());
-        let mut reached = Bitmap::none(len);
-        let grouping = self.grouping(dimensions);
-        let mut codes = vec![0; columns.len()];
-        let mut visit = |row: usize| {
-            let source_row = source_rows[row];
-            if source_row == NO_ROW
-                || possible.rows(source).is_some_and(|rows| !rows.contains(source_row as usize))
-            {
-                return;
-            }
-            for (code, column) in codes.iter_mut().zip(&columns) {
-                *code = column.get(row);
-            }
-            reached.insert(source_row as usize);
-            pairs.add(source_row, grouping.add(&codes));
-        };
-        match possible.rows(driver) {
-            Some(rows) => rows.iter().for_each(&mut visit),
-            None => (0..source_rows.len()).for_each(&mut visit),
-        }
-        // Rows that no driver row meets still count, where they are.
-        let near: Vec<_> =
-            own.iter().map(|dimension| calculator.dimension_codes(source, dimension)).collect();
         let nulls: Vec<u32> =
-            own.iter().map(|dimension| dimension.dictionary(&calculator.model).null()).collect();
-        let mut rest = possible.rows(source).cloned().unwrap_or_else(|| Bitmap::all(len));
-        rest.subtract(&reached);
-        for row in rest.iter() {
-            for ((code, column), null) in codes.iter_mut().zip(&near).zip(&nulls) {
-                *code = column.as_ref().map_or(*null, |column| column.get(row));
+            own.iter().map(|dimension| dimension.dictionary(model).null()).collect();
+        let mut tables = vec![driver];
+        tables.extend(
+            model.path(driver, source).into_iter().flat_map(|path| path.steps).map(|step| step.to),
+        );
+        let mut pairs = Pairs::new(model.table_info(source).rows, self.grouping(dimensions).len());
+        let grouping = self.grouping(dimensions);
+        let mut codes = vec![0; own.len()];
+        for (at, &table) in tables.iter().enumerate() {
+            let Some(source_rows) = calculator.link(table, source) else { break };
+            let columns: Vec<_> =
+                own.iter().map(|dimension| calculator.dimension_codes(table, dimension)).collect();
+            let mut visit = |row: usize| {
+                let source_row = source_rows[row];
+                if source_row == NO_ROW
+                    || possible.rows(source).is_some_and(|rows| !rows.contains(source_row as usize))
+                {
+                    return;
+                }
+                for ((code, column), null) in codes.iter_mut().zip(&columns).zip(&nulls) {
+                    *code = column.as_ref().map_or(*null, |column| column.get(row));
+                }
+                pairs.add(source_row, grouping.add(&codes));
+            };
+            let len = model.table_info(table).rows;
+            let rows = possible.rows(table);
+            let before = at.checked_sub(1).map(|before| tables[before]);
+            match before.and_then(|before| Some((before, calculator.link(before, table)?))) {
+                Some((before, link)) => {
+                    let mut rest = rows.cloned().unwrap_or_else(|| Bitmap::all(len));
+                    rest.subtract(&reached(&link, possible.rows(before), len));
+                    rest.iter().for_each(&mut visit);
+                }
+                None => match rows {
+                    Some(rows) => rows.iter().for_each(&mut visit),
+                    None => (0..len).for_each(&mut visit),
+                },
             }
-            pairs.add(row as u32, grouping.add(&codes));
         }
         pairs.into_feed()
     }
@@ -554,8 +554,14 @@ impl<'a> Evaluation<'a> {
         }
         holders.sort_by_key(|table| std::cmp::Reverse(model.table_info(*table).rows));
         let first = *holders.first().ok_or_else(unassociated)?;
-        if holders.iter().any(|holder| model.path(first, *holder).is_none()) {
-            return Err(unassociated());
+        // Tables on the way are part of the join: their rows multiply as well.
+        for at in 1..holders.len() {
+            let path = model.path(first, holders[at]).ok_or_else(unassociated)?;
+            for step in path.steps {
+                if !holders.contains(&step.to) {
+                    holders.push(step.to);
+                }
+            }
         }
         for (place, &field) in home.iter_mut().zip(fields) {
             let holds = |table: &TableId| model.column(*table, field).is_some();
@@ -918,13 +924,7 @@ impl<'a> Evaluation<'a> {
         let len = self.model().table_info(table).rows;
         let mut rows = possible.rows(table).cloned().unwrap_or_else(|| Bitmap::all(len));
         if let Some(link) = calculator.link(root, table) {
-            let mut reached = Bitmap::none(len);
-            let mut visit = |row: usize| reached.insert(link[row] as usize);
-            match possible.rows(root) {
-                Some(rows) => rows.iter().for_each(&mut visit),
-                None => (0..link.len()).for_each(&mut visit),
-            }
-            rows.subtract(&reached);
+            rows.subtract(&reached(&link, possible.rows(root), len));
         } else if let Some(link) = calculator.link(table, root) {
             let unlinked = Bitmap::from_fn(len, |row| link[row] == NO_ROW);
             rows.intersect(&unlinked);
@@ -1054,6 +1054,16 @@ impl Merged {
         }
         first
     }
+}
+
+/// The rows that a link leads to.
+fn reached(link: &[u32], from: Option<&Bitmap>, len: usize) -> Bitmap {
+    let mut reached = Bitmap::none(len);
+    match from {
+        Some(rows) => rows.iter().for_each(|row| reached.insert(link[row] as usize)),
+        None => link.iter().for_each(|&row| reached.insert(row as usize)),
+    }
+    reached
 }
 
 fn unassociated() -> Failure {

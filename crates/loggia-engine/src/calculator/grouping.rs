@@ -235,6 +235,15 @@ pub(crate) enum Feed {
 pub(crate) const BLOCK: usize = 1 << 16;
 
 impl Feed {
+    /// Rows to read, counted once for each group they stand in.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Feed::Rows { rows: Some(rows), .. } => rows.count(),
+            Feed::Rows { rows: None, len, .. } => *len,
+            Feed::Pairs { rows, .. } => rows.len(),
+        }
+    }
+
     pub(crate) fn blocks(&self) -> usize {
         match self {
             Feed::Rows { len, .. } => len.div_ceil(BLOCK),

@@ -28,9 +28,13 @@ impl Calculator {
         if pick == Pick::Toggle {
             wanted.toggle(&current);
         }
-        let mut added = wanted.clone();
-        added.subtract(&current);
-        self.settle(selections, state, field, &wanted, &added, locks)
+        // What is new wins; picking anew what was selected but excluded means that it shall win now.
+        let mut winners = wanted.clone();
+        winners.subtract(&current);
+        if winners.is_empty() && pick == Pick::Replace {
+            winners.clone_from(&wanted);
+        }
+        self.settle(selections, state, field, &wanted, &winners, locks)
     }
 
     /// Picks all values of a kind.
