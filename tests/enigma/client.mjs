@@ -74,7 +74,7 @@ export async function rows(object) {
 export function list(doc, name) {
   return doc.createSessionObject({
     qInfo: { qType: 'test-list' },
-    qListObjectDef: { ...field(name), qInitialDataFetch: [{ qTop: 0, qLeft: 0, qWidth: 1, qHeight: 1000 }] },
+    qListObjectDef: { ...field(name), qShowAlternatives: true, qInitialDataFetch: [{ qTop: 0, qLeft: 0, qWidth: 1, qHeight: 1000 }] },
   })
 }
 
