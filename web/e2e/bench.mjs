@@ -157,7 +157,7 @@ async function clicks(browser, server) {
     await page.waitForFunction((names) => names.every((name) => window.painting.first[name] !== undefined), clicked.filter((name) => name !== 'delay-by-airline'))
     took.push(await page.evaluate((names) => Math.max(...names.map((name) => window.painting.first[name])), clicked.filter((name) => name !== 'delay-by-airline')))
     await page.keyboard.press('Escape')
-    await page.getByText(/^No selections/).waitFor()
+    await page.getByText(/^No selections\./).waitFor()
     await repainted(page, {}, clicked)
   }
   const heap = await page.evaluate(() => performance.memory?.usedJSHeapSize ?? 0)

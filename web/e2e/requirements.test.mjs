@@ -36,7 +36,7 @@ async function undisturbed(value) {
   await bystander.locator('[data-object="filters"]').getByText(value, { exact: true }).click()
   await repainted(bystander, before, ['kpi-penguins'])
   await bystander.getByRole('button', { name: 'Clear all selections' }).click()
-  await bystander.getByText(/^No selections/).waitFor()
+  await bystander.getByText(/^No selections\./).waitFor()
 }
 
 /** A fresh visitor's way to the sheet: the answer, the page, and the refusal's log line. */
@@ -46,7 +46,7 @@ async function refused(address, code, name) {
   await page.getByRole('heading', { level: 1 }).waitFor()
   assert.ok(await page.getByText(code, { exact: true }).isVisible(), `the page shows ${code}`)
   const text = await page.locator('main').innerText()
-  const [reference] = /\b[0-9A-Z]{6}\b/.exec(text.replace(code, '')) ?? []
+  const [, reference] = /Reference\s*([0-9A-Z]{6})/.exec(text) ?? []
   assert.ok(reference, `a reference to quote in: ${text}`)
   const line = await server.line(new RegExp(reference), 5_000)
   assert.match(line, new RegExp(code), 'one line in the log has the reference and the code')

@@ -65,7 +65,7 @@ describe('a visitor on a sheet', { timeout: 180_000 }, () => {
     await picture(page, 'sheet-selected')
 
     await page.getByRole('button', { name: 'Step back' }).click()
-    await page.getByText(/^No selections/).waitFor()
+    await page.getByText(/^No selections\./).waitFor()
     await looksLike(page, before, ['kpi-flights', 'kpi-delay', 'destinations'])
     await page.getByRole('button', { name: 'Step forward' }).click()
     await page.getByRole('list', { name: 'Selected fields' }).getByText(airline).waitFor()
