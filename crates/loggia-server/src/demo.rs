@@ -113,6 +113,10 @@ pub(crate) fn lay_out(
 ) -> anyhow::Result<String> {
     let notes_file = data.join("demo.json");
     let mut notes = read_notes(&notes_file)?;
+    if notes.passwords.is_empty() && !is_new(repository) {
+        warn!("the site has content of its own already; no demo content is added to it");
+        return Ok(String::new());
+    }
     if !notes.is_laid_out {
         for person in &DEMO_PEOPLE {
             if !notes.passwords.contains_key(person.user) {
@@ -134,6 +138,13 @@ pub(crate) fn lay_out(
         write_notes(&notes_file, &notes)?;
     }
     Ok(introduce(&notes))
+}
+
+/// Whether nobody has used the site yet.
+fn is_new(repository: &Repository) -> bool {
+    let site = repository.site();
+    let is_person = |key: &UserKey| key.directory() != UserKey::INTERNAL_DIRECTORY;
+    site.apps().next().is_none() && !site.users().any(|user| is_person(&user.key))
 }
 
 fn introduce(notes: &Notes) -> String {

@@ -64,7 +64,7 @@ impl Hub {
     /// A site with an app for everybody, one for people who signed in, and two entrances.
     pub(crate) async fn start() -> Hub {
         let data = tempfile::tempdir().unwrap();
-        let running = listen(&data).await;
+        let running = listen(&data, false).await;
         let repository = running.front.repository.clone();
         let engine = running.front.engine.clone();
         tokio::task::spawn_blocking(move || {
@@ -80,7 +80,22 @@ impl Hub {
     pub(crate) async fn restart(self) -> Hub {
         let Hub { running, data } = self;
         running.stop().await;
-        let running = listen(&data).await;
+        let running = listen(&data, false).await;
+        Hub { running, data }
+    }
+
+    /// The demo site, without its data files.
+    pub(crate) async fn demo() -> Hub {
+        let data = tempfile::tempdir().unwrap();
+        let running = listen(&data, true).await;
+        Hub { running, data }
+    }
+
+    /// Stops the demo and starts it again on the same folder.
+    pub(crate) async fn restart_demo(self) -> Hub {
+        let Hub { running, data } = self;
+        running.stop().await;
+        let running = listen(&data, true).await;
         Hub { running, data }
     }
 
@@ -134,8 +149,9 @@ impl Hub {
     }
 }
 
-async fn listen(data: &tempfile::TempDir) -> Running {
+async fn listen(data: &tempfile::TempDir, demo: bool) -> Running {
     let settings = Settings {
+        demo,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data: data.path().to_owned(),
         ..Settings::default()
