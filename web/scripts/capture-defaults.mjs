@@ -27,6 +27,13 @@ function parts(properties) {
   return { properties, ...(dimension ? { dimension } : {}), ...(measure ? { measure } : {}) }
 }
 
+/** What we choose differently: columns of numbers as wide as they need, lines that can be seen. */
+function withChoices(type, captured) {
+  if (type === 'table') captured.measure.qDef.columnWidth = { type: 'fitToContent' }
+  if (type === 'linechart') captured.properties.components = [{ key: 'line', style: { lineThickness: 2 } }]
+  return captured
+}
+
 function write(type, value) {
   writeFileSync(join(out, `${type}.json`), `${JSON.stringify(value, null, 2)}\n`)
   console.log(type)
@@ -46,7 +53,7 @@ try {
   await page.waitForFunction(() => window.ready === true, undefined, { timeout: 60_000 })
   for (const type of await page.evaluate(() => window.types)) {
     const properties = await page.evaluate((name) => window.capture(name), type)
-    write(type, parts(properties))
+    write(type, withChoices(type, parts(properties)))
   }
   // Stardust's own list box: not a chart package, so its defaults are asked of the session object it creates.
   const listbox = await page.evaluate(() => window.captureListbox())

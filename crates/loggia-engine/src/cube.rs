@@ -512,7 +512,13 @@ impl Cube {
         self.body.straight(area)
     }
 
+    /// Columns and rows of what lies under a straight or a stacked cube, row by row.
+    pub fn flat_size(&self) -> (usize, usize) {
+        self.body.flat_size()
+    }
+
     /// A page with at most `limit` rows that keeps the first, the last and the extreme values.
+    /// A stacked cube gives the rows under its stacks: charts take their legends from them.
     pub fn reduced(&self, area: Area, limit: usize) -> Page {
         self.body.reduced(area, limit)
     }

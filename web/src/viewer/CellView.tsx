@@ -117,11 +117,28 @@ async function renderObject(live: Live, cell: Cell, element: HTMLElement): Promi
   const model = await live.doc.getObject(cell.id)
   await model.getLayout()
   if (cell.type === listbox) return renderListbox(live.nebula, cell, element)
-  const viz = await live.nebula.render({ id: cell.id, element })
+  const painted = once()
+  const viz = await live.nebula.render({ id: cell.id, element, onRender: painted.done })
+  await Promise.race([painted.promise, pause(longest)])
   return {
     destroy: () => void viz.destroy(),
     toggleTable: asTable.has(cell.type) && 'toggleDataView' in viz ? (show) => viz.toggleDataView(show) : undefined,
   }
+}
+
+/** The chart is mounted before it is painted; a chart that never says so must not look unfinished for ever. */
+const longest = 4000
+
+function once() {
+  let done = () => {}
+  const promise = new Promise<void>((resolve) => {
+    done = resolve
+  })
+  return { promise, done: () => done() }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }
 
 async function renderListbox(nebula: Nebula, cell: Cell, element: HTMLElement): Promise<Rendered> {

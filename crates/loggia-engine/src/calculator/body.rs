@@ -148,6 +148,15 @@ impl CubeBody {
         }
     }
 
+    /// Columns and rows of what lies under a straight or a stacked cube, row by row.
+    pub(crate) fn flat_size(&self) -> (usize, usize) {
+        let columns = self.data.width() + self.data.measures.len();
+        match self.data.axes {
+            Some(_) => (0, 0),
+            None => (columns, if columns == 0 { 0 } else { self.data.rows }),
+        }
+    }
+
     pub(crate) fn straight(&self, area: Area) -> Page {
         let (columns, rows) = match self.data.axes {
             Some(_) => (0, 0),
@@ -256,9 +265,12 @@ impl CubeBody {
     }
 
     pub(crate) fn reduced(&self, area: Area, limit: usize) -> Page {
-        let page_area = area.clipped(self.size().0, self.size().1);
+        let (columns, rows) = self.flat_size();
+        let page_area = area.clipped(columns, rows);
         if page_area.height <= limit || self.data.measures.is_empty() {
-            return self.straight(area);
+            let end = page_area.top + page_area.height;
+            let rows = (page_area.top..end).map(|row| self.row(row, page_area)).collect();
+            return Page { area: page_area, is_reduced: false, rows };
         }
         // Each bucket keeps its first, lowest and highest row; the last row is kept too.
         let buckets = (limit.saturating_sub(1) / 3).max(1);

@@ -854,6 +854,10 @@ fn stacks_hold_values_under_two_levels() {
     let mut text = format!("{:?} {:?}\n", shown.size(), page.area);
     nodes_text(std::slice::from_ref(&page.root), 0, &mut text);
     let second = shown.stacked(Area { left: 0, top: 1, width: 2, height: 1 }, 5000);
+    let leaves: usize = page.root.nodes.iter().map(|node| node.nodes.len()).sum();
+    let rows = shown.reduced(Area { left: 0, top: 0, width: 500, height: 500 }, 2000);
+    assert_eq!(shown.flat_size(), (3, leaves), "under the stacks lie rows");
+    assert_eq!((rows.rows.len(), rows.is_reduced), (leaves, false));
     nodes_text(std::slice::from_ref(&second.root), 0, &mut text);
     check(
         &text,

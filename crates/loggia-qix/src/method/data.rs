@@ -53,7 +53,7 @@ pub(super) fn get_hyper_cube_reduced_data(
 ) -> Result<Value, Fault> {
     let document = session.document()?;
     let located = locate_cube(call, document)?;
-    let (columns, rows) = located.cube.size();
+    let (columns, rows) = located.cube.flat_size();
     let pages: Vec<Value> = call
         .params
         .list(1)?
@@ -63,12 +63,7 @@ pub(super) fn get_hyper_cube_reduced_data(
         .map(|page| {
             let whole = Page { height: rows, ..page }.clipped(columns, rows);
             let limit = page.height.min(MAX_CELLS / whole.width.max(1));
-            if rows <= limit {
-                cube::straight_page(&located.cube, whole)
-            } else {
-                let whole = cube::area(whole);
-                cube::matrix_page(&located.cube.reduced(whole, limit))
-            }
+            cube::matrix_page(&located.cube.reduced(cube::area(whole), limit))
         })
         .collect();
     Ok(json!({ "qDataPages": pages }))
