@@ -285,6 +285,11 @@ impl Function {
     }
 }
 
+/// Every function that does not aggregate, in the order of the table.
+pub fn all() -> impl Iterator<Item = Function> {
+    FUNCTIONS.iter().copied()
+}
+
 /// Calls a scalar function; nothing for functions of other kinds.
 pub fn apply(function: Function, args: &[Value], environment: &Environment<'_>) -> Value {
     match function.info().kind {

@@ -33,8 +33,8 @@ impl Interpreter {
         .into_iter()
         .map(DatePattern::new)
         .collect();
-        let symbol: String =
-            locale.money_format.chars().filter(|c| !"#0.,;-() ".contains(*c)).collect();
+        let positive = locale.money_format.split(';').next().unwrap_or("");
+        let symbol: String = positive.chars().filter(|c| !"#0.,-() ".contains(*c)).collect();
         Interpreter {
             names_begin: dates.iter().any(DatePattern::begins_with_name),
             dates,
@@ -43,11 +43,7 @@ impl Interpreter {
                 &locale.money_decimal,
                 &locale.money_thousand,
             ),
-            money_symbol: locale
-                .money_format
-                .split(';')
-                .next()
-                .map_or("".into(), |_| first_symbol(&symbol)),
+            money_symbol: symbol.into(),
             plain_point: &*locale.decimal == ".",
             locale: locale.clone(),
         }
@@ -95,10 +91,6 @@ impl Interpreter {
     }
 }
 
-fn first_symbol(symbols: &str) -> Arc<str> {
-    Arc::from(symbols.trim())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,9 +116,15 @@ mod tests {
         ] {
             assert_eq!(plain.number_of(text), number, "{text}");
         }
+        let both = Locale { money_format: "$#,##0.00;-$#,##0.00".into(), ..Locale::default() };
+        assert_eq!(Interpreter::new(&both).number_of("$5.50"), Some(5.5));
+        assert_eq!(Interpreter::new(&both).number_of("-$5.50"), Some(-5.5));
         let german = Interpreter::new(&Locale {
             decimal: ",".into(),
             thousand: ".".into(),
+            money_format: "#.##0,00 €".into(),
+            money_decimal: ",".into(),
+            money_thousand: ".".into(),
             date_format: "DD.MM.YYYY".into(),
             ..Locale::default()
         });
@@ -134,6 +132,7 @@ mod tests {
             ("12,5", Some(12.5)),
             ("1.234", Some(1234.0)),
             ("12.5", None),
+            ("1.234,50 €", Some(1234.5)),
             ("01.05.2013", Some(41395.0)),
         ] {
             assert_eq!(german.number_of(text), number, "{text}");
