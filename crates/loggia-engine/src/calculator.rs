@@ -154,7 +154,7 @@ pub struct CacheLimits {
 
 impl Default for CacheLimits {
     fn default() -> CacheLimits {
-        CacheLimits { views: 32 << 20, cubes: 64 << 20, columns: 128 << 20 }
+        CacheLimits { views: 16 << 20, cubes: 32 << 20, columns: 96 << 20 }
     }
 }
 

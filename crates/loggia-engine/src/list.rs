@@ -76,6 +76,12 @@ impl List {
         self.body.picked_values(elements)
     }
 
+    /// The same rows with the states of another moment: while someone selects in a list its rows do not move.
+    #[must_use]
+    pub fn under(&self, view: &crate::view::View) -> List {
+        self.body.under(self, view)
+    }
+
     /// Everything listed: what accepting a search selects.
     pub fn picked_matches(&self) -> Result<Picked, SelectError> {
         self.body.picked_matches()

@@ -51,6 +51,8 @@ pub(crate) struct Axes {
     pub(crate) top: Axis,
     /// Row by row; nothing for combinations that do not occur.
     pub(crate) cells: Vec<Option<Value>>,
+    /// Beside the cells, where a measure has attributes.
+    pub(crate) attributes: Vec<Vec<Value>>,
 }
 
 #[derive(Debug)]
@@ -233,16 +235,28 @@ impl CubeBody {
         Shown { text, number: value.number().unwrap_or(f64::NAN), element: code as i32, state }
     }
 
-    fn attributes(&self, columns: &[(Option<NumberFormat>, Column)], row: usize) -> Vec<Attribute> {
-        let attribute = |(format, column): &(Option<NumberFormat>, Column)| {
-            let value = column.get(row);
-            let text = match format {
-                Some(format) => format_value(&value, format, &self.data.locale),
-                None => value.shared_text(),
-            };
-            Attribute { text, number: value.number().unwrap_or(f64::NAN) }
+    fn attribute_values(
+        &self,
+        columns: &[(Option<NumberFormat>, Column)],
+        values: &[Value],
+    ) -> Vec<Attribute> {
+        let formats = columns.iter().map(|(format, _)| format.as_ref());
+        formats.zip(values).map(|(format, value)| self.attribute(format, value)).collect()
+    }
+
+    fn attribute(&self, format: Option<&NumberFormat>, value: &Value) -> Attribute {
+        let text = match format {
+            Some(format) => format_value(value, format, &self.data.locale),
+            None => value.shared_text(),
         };
-        columns.iter().map(attribute).collect()
+        Attribute { text, number: value.number().unwrap_or(f64::NAN) }
+    }
+
+    fn attributes(&self, columns: &[(Option<NumberFormat>, Column)], row: usize) -> Vec<Attribute> {
+        columns
+            .iter()
+            .map(|(format, column)| self.attribute(format.as_ref(), &column.get(row)))
+            .collect()
     }
 
     fn attribute_dimensions(
@@ -485,12 +499,11 @@ impl CubeBody {
             (NodeKind::Aggregate, _) | (_, NodeKind::Aggregate) => NodeKind::Aggregate,
             _ => NodeKind::Value,
         };
-        crate::cube::PivotCell {
-            kind,
-            text: cell.text,
-            number: cell.number,
-            attributes: Vec::new(),
-        }
+        let attributes = match (self.data.measures.get(measure), axes.attributes.get(at)) {
+            (Some(measure), Some(values)) => self.attribute_values(&measure.attributes, values),
+            _ => Vec::new(),
+        };
+        crate::cube::PivotCell { kind, text: cell.text, number: cell.number, attributes }
     }
 
     /// The header nodes over leaves `start..end`.
@@ -513,6 +526,10 @@ impl CubeBody {
                 node.down = own.leaves.end.saturating_sub(end);
                 node.can_expand = own.can_expand;
                 node.can_collapse = own.can_collapse;
+                if let Some(dimension) = own.dimension {
+                    let columns = &self.data.dimensions[dimension].attributes;
+                    node.attributes = self.attribute_values(columns, &own.attributes);
+                }
                 node.nodes = self.axis_nodes(&own.nodes, start, end);
                 node
             })

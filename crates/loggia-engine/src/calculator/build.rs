@@ -64,7 +64,7 @@ pub(crate) fn prepare(
         .map(|dimension| {
             column_condition(calculator, context, dimension.condition.as_ref())?;
             calculator
-                .dimension(&dimension.expression, &mut preparation, environment)
+                .dimension(context, &dimension.expression, &mut preparation, environment)
                 .map_err(invalid)
         })
         .collect();
@@ -1026,9 +1026,22 @@ impl<'a> Builder<'a> {
     }
 
     fn axes(&mut self, dimensions: &[DimensionData]) -> Result<Axes, CubeError> {
-        let formulas: Vec<Option<&Formula>> = (0..self.shown_measures.len())
-            .map(|measure| Some(&self.measure(measure)?.formula))
-            .collect();
+        fn all(attributes: &[Result<Formula, Failure>]) -> Vec<Option<&Formula>> {
+            attributes.iter().map(|formula| formula.as_ref().ok()).collect()
+        }
+        let shown = self.shown_measures.iter().map(|&at| self.prepared.measures[at].as_ref().ok());
+        let formulas = super::pivot::Formulas {
+            measures: shown.clone().map(|measure| measure.map(|own| &own.formula)).collect(),
+            measure_attributes: shown
+                .map(|measure| measure.map(|own| all(&own.attributes)).unwrap_or_default())
+                .collect(),
+            dimension_attributes: self
+                .shown_dimensions
+                .iter()
+                .map(|&at| self.prepared.dimensions[at].as_ref().map(|own| all(&own.attributes)))
+                .map(Result::unwrap_or_default)
+                .collect(),
+        };
         super::pivot::axes(
             &mut self.evaluation,
             self.def,

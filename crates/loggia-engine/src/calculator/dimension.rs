@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Calculator;
-use super::column::{Coded, Values, gather};
+use super::column::{Coded, Values, gather, intern};
+use super::evaluation::Evaluation;
 use super::formula::{Argument, Failure, Preparation, parse};
-use crate::expression::{Environment, Expr};
+use super::{Calculator, Context};
+use crate::expression::{Environment, Expr, ExprKind};
 use crate::model::{DataModel, FieldId, FieldValues, TableId};
 use crate::table::{Code, Codes, with_codes};
 use crate::view::{State, StateCounts, View};
@@ -160,6 +161,7 @@ impl Calculator {
     /// Binds a field name, with or without brackets, or an expression.
     pub(crate) fn dimension(
         &self,
+        context: &Context<'_>,
         text: &str,
         preparation: &mut Preparation<'_>,
         environment: &Environment<'_>,
@@ -173,7 +175,7 @@ impl Calculator {
             return Ok(Dimension::of_field(field));
         }
         if expr.has_aggregate() {
-            return self.aggregated_dimension(expr, preparation, environment);
+            return self.aggregated_dimension(context, expr, preparation, environment);
         }
         if !trimmed.starts_with('=') && expr.as_field().is_some() {
             return Err(super::formula::no_such_field(trimmed));
@@ -221,14 +223,36 @@ impl Calculator {
         Ok(Dimension { base: Base::Rows { table, codes }, values })
     }
 
-    /// `=Aggr(value, Field)`: a value for each value of the field.
+    /// `=Aggr(value, Field)`, perhaps within scalar functions: a value for each value of the field, under the current
+    /// selections.
     fn aggregated_dimension(
         &self,
-        _expr: Expr,
-        _preparation: &mut Preparation<'_>,
-        _environment: &Environment<'_>,
+        context: &Context<'_>,
+        expr: Expr,
+        preparation: &mut Preparation<'_>,
+        environment: &Environment<'_>,
     ) -> Result<Dimension, Failure> {
-        Err("a dimension cannot aggregate".into())
+        let refused = || Failure::from("a dimension can aggregate only within Aggr over one field");
+        let mut fields = Vec::new();
+        expr.walk(&mut |part| {
+            if let ExprKind::Aggr(aggr) = &part.kind {
+                fields.extend(aggr.dimensions.iter().map(|dimension| dimension.field.clone()));
+            }
+        });
+        fields.dedup();
+        let [name] = &fields[..] else { return Err(refused()) };
+        let field = self.model.field(name).ok_or_else(|| super::formula::no_such_field(name))?;
+        let mut evaluation = Evaluation::new(self, context, environment);
+        evaluation.dimensions = vec![Dimension::of_field(field)];
+        preparation.reads.named_sets = true;
+        let formula = evaluation.prepared(expr)?;
+        let codes: Vec<u32> = (0..=self.model.values(field).null()).collect();
+        let column = evaluation.column_by_codes(&formula, &codes)?;
+        let coded = intern((0..codes.len()).map(|code| column.get(code)), codes.len());
+        Ok(Dimension {
+            base: Base::Mapped { field, map: coded.codes.to_vec().into() },
+            values: coded.values,
+        })
     }
 
     /// The table whose rows an expression over these fields is evaluated for: all fields are reached without meeting

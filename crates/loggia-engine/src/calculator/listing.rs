@@ -16,10 +16,15 @@ use crate::list::{FrequencyMode, List, ListDef, ListError};
 use crate::model::DataModel;
 use crate::selection::SelectError;
 use crate::value::fold;
-use crate::view::State;
+use crate::view::{State, View};
 
+/// A list's rows under the states of a moment.
 #[derive(Clone, Debug)]
-pub(crate) struct ListBody(Arc<ListData>);
+pub(crate) struct ListBody {
+    data: Arc<ListData>,
+    /// By code.
+    states: Arc<[State]>,
+}
 
 #[derive(Debug)]
 struct ListData {
@@ -29,11 +34,11 @@ struct ListData {
     format: Option<NumberFormat>,
     /// The codes shown, in order.
     codes: Vec<u32>,
-    states: Vec<State>,
     frequencies: Option<Frequencies>,
     /// Beside the codes.
     expressions: Vec<(Option<NumberFormat>, Column)>,
     matcher: Option<Matcher>,
+    show_alternatives: bool,
 }
 
 #[derive(Debug)]
@@ -57,11 +62,11 @@ pub(crate) fn build(
     let mut evaluation = Evaluation::new(calculator, context, &environment);
     let mut preparation = evaluation.preparation();
     let dimension = calculator
-        .dimension(&def.expression, &mut preparation, &environment)
+        .dimension(context, &def.expression, &mut preparation, &environment)
         .map_err(|message| ListError::Invalid { message })?;
     evaluation.dimensions = vec![dimension.clone()];
     let view = evaluation.view();
-    let mut states = dimension.states(&view);
+    let states = dimension.states(&view);
     let len = states.len();
     let all: Vec<u32> = (0..len as u32).collect();
 
@@ -76,12 +81,6 @@ pub(crate) fn build(
         let is_selected = states[code as usize].is_selected();
         (selected_first && !is_selected, ranks[code as usize])
     });
-    if !def.show_alternatives {
-        states
-            .iter_mut()
-            .filter(|state| **state == State::Alternative)
-            .for_each(|state| *state = State::Excluded);
-    }
     let matcher = if def.search.trim().is_empty() { None } else { Some(Matcher::new(&def.search)) };
     if let Some(matcher) = &matcher {
         let found = matcher.matches(&mut evaluation, &dimension, &interpreter)?;
@@ -108,21 +107,19 @@ pub(crate) fn build(
     };
     let mut info: DimensionInfo = describe(&dimension, &calculator.model, &view, 0..len as u32);
     info.sort_indicator = indicator(&def.sort, def.reverse);
-    if !def.show_alternatives {
-        info.counts.excluded += std::mem::take(&mut info.counts.alternative);
-    }
     let data = ListData {
         model: calculator.model.clone(),
         locale: context.locale.clone(),
         dimension,
         format: def.number_format.clone(),
         codes,
-        states,
         frequencies: counts,
         expressions,
         matcher,
+        show_alternatives: def.show_alternatives,
     };
-    Ok(List { dimension: info, expressions: infos, body: ListBody(Arc::new(data)) })
+    let body = ListBody { data: Arc::new(data), states: states.into() };
+    Ok(List { dimension: info, expressions: infos, body }.with_shown_states())
 }
 
 fn value_column(
@@ -151,15 +148,41 @@ fn expression_info(column: &Column, error: Option<ColumnError>) -> MeasureInfo {
     }
 }
 
+impl List {
+    /// A list that does not show alternative values shows them as excluded.
+    fn with_shown_states(mut self) -> List {
+        if !self.body.data.show_alternatives {
+            let shown = |state: &State| match state {
+                State::Alternative => State::Excluded,
+                state => *state,
+            };
+            self.body.states = self.body.states.iter().map(shown).collect();
+            self.dimension.counts.excluded +=
+                std::mem::take(&mut self.dimension.counts.alternative);
+        }
+        self
+    }
+}
+
 impl ListBody {
+    pub(crate) fn under(&self, list: &List, view: &View) -> List {
+        let mut shown = list.clone();
+        let dimension = &self.data.dimension;
+        shown.body.states = dimension.states(view).into();
+        shown.dimension.counts = dimension.counts(view);
+        shown.dimension.is_locked =
+            dimension.field().is_some_and(|field| view.selections().is_locked("", field));
+        shown.with_shown_states()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
-        let data = &*self.0;
+        let data = &*self.data;
         let columns: usize = data.expressions.iter().map(|(_, column)| column.bytes()).sum();
-        data.codes.len() * 8 + data.states.len() + columns + 1024
+        data.codes.len() * 8 + self.states.len() + columns + 1024
     }
 
     pub(crate) fn size(&self) -> (usize, usize) {
-        (1 + self.0.expressions.len(), self.0.codes.len())
+        (1 + self.data.expressions.len(), self.data.codes.len())
     }
 
     pub(crate) fn page(&self, area: Area) -> Page {
@@ -174,7 +197,7 @@ impl ListBody {
     }
 
     fn cell(&self, row: usize, column: usize) -> Cell {
-        let data = &*self.0;
+        let data = &*self.data;
         let code = data.codes[row];
         if let Some((format, values)) =
             column.checked_sub(1).and_then(|at| data.expressions.get(at))
@@ -191,7 +214,7 @@ impl ListBody {
         Cell {
             number: value.number().unwrap_or(f64::NAN),
             element: code as i32,
-            state: data.states[code as usize],
+            state: self.states[code as usize],
             is_null: false,
             is_total: false,
             is_other: false,
@@ -213,14 +236,14 @@ impl ListBody {
     }
 
     pub(crate) fn picked_matches(&self) -> Result<Picked, SelectError> {
-        if self.0.codes.is_empty() {
+        if self.data.codes.is_empty() {
             return Err(SelectError::Nothing);
         }
-        self.picked(&self.0.codes)
+        self.picked(&self.data.codes)
     }
 
     fn picked(&self, codes: &[u32]) -> Result<Picked, SelectError> {
-        let dimension = &self.0.dimension;
+        let dimension = &self.data.dimension;
         let field = dimension.field().ok_or(SelectError::NotSelectable)?;
         if dimension.plain_field().is_some() {
             return Ok(Picked { field, elements: codes.to_vec() });

@@ -30,6 +30,7 @@ pub(crate) struct AxisNode {
     pub(crate) leaves: Range<usize>,
     pub(crate) can_expand: bool,
     pub(crate) can_collapse: bool,
+    pub(crate) attributes: Vec<Value>,
     pub(crate) nodes: Vec<AxisNode>,
 }
 
@@ -69,9 +70,10 @@ pub(crate) fn axes(
     shown_dimensions: &[usize],
     dimensions: &[DimensionData],
     codes: &[u32],
-    formulas: &[Option<&Formula>],
+    formulas: &Formulas<'_>,
 ) -> Result<Axes, Failure> {
-    let (order, left_count) = axis_order(def, shown_dimensions, formulas.len());
+    let measures = formulas.measures.len();
+    let (order, left_count) = axis_order(def, shown_dimensions, measures);
     let level =
         |number: &i32| match shown_dimensions.iter().position(|shown| *shown as i32 == *number) {
             Some(place) => Level::Dimension(place),
@@ -81,26 +83,107 @@ pub(crate) fn axes(
     let (left_levels, top_levels) = levels.split_at(left_count);
     let width = dimensions.len();
     let grow = |levels: &[Level], expansion: &Expansion| {
-        let mut growth = Growth {
-            def,
-            dimensions,
-            levels,
-            expansion,
-            measures: formulas.len(),
-            leaves: Vec::new(),
-        };
+        let mut growth =
+            Growth { def, dimensions, levels, expansion, measures, leaves: Vec::new() };
         growth.axis(codes, width)
     };
-    let left = grow(left_levels, &def.expanded_left);
-    let top = grow(top_levels, &def.expanded_top);
+    let mut left = grow(left_levels, &def.expanded_left);
+    let mut top = grow(top_levels, &def.expanded_top);
     if left.leaves.len().saturating_mul(top.leaves.len()) > MAX_GROUPS {
         return Err(too_many_groups());
     }
     let left_dimensions = dimension_levels(left_levels);
     let top_dimensions = dimension_levels(top_levels);
-    let cells =
-        cells(evaluation, &left, &top, &left_dimensions, &top_dimensions, codes, width, formulas)?;
-    Ok(Axes { order, left_count, left, top, cells })
+    for (axis, own) in [(&mut left, &left_dimensions), (&mut top, &top_dimensions)] {
+        add_header_attributes(evaluation, axis, own, formulas, dimensions)?;
+    }
+    let plane = Plane {
+        left: &left,
+        top: &top,
+        left_dimensions: &left_dimensions,
+        top_dimensions: &top_dimensions,
+        codes,
+        width,
+    };
+    let cells = plane.values(evaluation, &formulas.measures)?;
+    let mut attributes: Vec<Vec<Value>> = Vec::new();
+    let most = formulas.measure_attributes.iter().map(Vec::len).max().unwrap_or(0);
+    for at in 0..most {
+        let own: Vec<Option<&Formula>> =
+            formulas.measure_attributes.iter().map(|own| own.get(at).copied().flatten()).collect();
+        attributes.resize(cells.len(), Vec::new());
+        for (cell, value) in attributes.iter_mut().zip(plane.values(evaluation, &own)?) {
+            cell.push(value.unwrap_or_default());
+        }
+    }
+    Ok(Axes { order, left_count, left, top, cells, attributes })
+}
+
+/// What a pivot computes besides its headers.
+pub(crate) struct Formulas<'a> {
+    pub(crate) measures: Vec<Option<&'a Formula>>,
+    /// Beside the measures.
+    pub(crate) measure_attributes: Vec<Vec<Option<&'a Formula>>>,
+    /// Beside the visible dimensions.
+    pub(crate) dimension_attributes: Vec<Vec<Option<&'a Formula>>>,
+}
+
+/// Computes the attributes of header nodes, each for the rows under its node.
+fn add_header_attributes(
+    evaluation: &mut Evaluation<'_>,
+    axis: &mut Axis,
+    own: &[usize],
+    formulas: &Formulas<'_>,
+    dimensions: &[DimensionData],
+) -> Result<(), Failure> {
+    for (depth, &dimension) in own.iter().enumerate() {
+        for formula in &formulas.dimension_attributes[dimension] {
+            let mut wanted = Vec::new();
+            let is_total = |node: &AxisNode| node.code == dimensions[dimension].special.total;
+            visit_nodes(&mut axis.roots, dimension, &mut Vec::new(), &mut |node, codes| {
+                if !is_total(node) {
+                    wanted.extend_from_slice(codes);
+                }
+            });
+            let column = match formula {
+                Some(formula) => Some(evaluation.column_of(formula, &own[..=depth], &wanted)?),
+                None => None,
+            };
+            let mut at = 0;
+            visit_nodes(&mut axis.roots, dimension, &mut Vec::new(), &mut |node, _| {
+                let value = match &column {
+                    Some(column) if !is_total(node) => column.get(at),
+                    _ => Value::Null,
+                };
+                at += usize::from(!is_total(node));
+                node.attributes.push(value);
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Visits the nodes of a dimension with the codes of the dimensions down to it.
+fn visit_nodes(
+    nodes: &mut [AxisNode],
+    dimension: usize,
+    codes: &mut Vec<u32>,
+    visit: &mut dyn FnMut(&mut AxisNode, &[u32]),
+) {
+    for node in nodes {
+        let is_dimension = node.dimension.is_some();
+        if is_dimension {
+            codes.push(node.code);
+        }
+        if node.dimension == Some(dimension) {
+            visit(node, codes);
+        } else {
+            visit_nodes(&mut node.nodes, dimension, codes, visit);
+        }
+        if is_dimension {
+            codes.pop();
+        }
+    }
 }
 
 fn dimension_levels(levels: &[Level]) -> Vec<usize> {
@@ -227,6 +310,7 @@ impl Growth<'_> {
                         leaves: start..self.leaves.len(),
                         can_expand: false,
                         can_collapse: false,
+                        attributes: Vec::new(),
                         nodes,
                     }
                 })
@@ -283,6 +367,7 @@ impl Growth<'_> {
                 leaves: start..self.leaves.len(),
                 can_expand: has_inner && !is_open,
                 can_collapse: has_inner && is_open && !self.def.always_expanded,
+                attributes: Vec::new(),
                 nodes: below,
             });
         }
@@ -319,6 +404,7 @@ impl Growth<'_> {
             leaves: start..self.leaves.len(),
             can_expand: false,
             can_collapse: false,
+            attributes: Vec::new(),
             nodes,
         }
     }
@@ -346,6 +432,7 @@ impl Growth<'_> {
                     leaves: start..start + 1,
                     can_expand: false,
                     can_collapse: false,
+                    attributes: Vec::new(),
                     nodes: Vec::new(),
                 }
             })
@@ -353,67 +440,74 @@ impl Growth<'_> {
     }
 }
 
-/// The value in each cell; nothing for combinations that do not occur.
-#[expect(clippy::too_many_arguments, reason = "both axes, what they stand for, and the rows")]
-fn cells(
-    evaluation: &mut Evaluation<'_>,
-    left: &Axis,
-    top: &Axis,
-    left_dimensions: &[usize],
-    top_dimensions: &[usize],
-    codes: &[u32],
+/// The cells between both headers.
+struct Plane<'a> {
+    left: &'a Axis,
+    top: &'a Axis,
+    left_dimensions: &'a [usize],
+    top_dimensions: &'a [usize],
+    codes: &'a [u32],
     width: usize,
-    formulas: &[Option<&Formula>],
-) -> Result<Vec<Option<Value>>, Failure> {
-    let columns = top.leaves.len();
-    let mut cells: Vec<Option<Value>> = vec![None; left.leaves.len() * columns];
-    // Cells by how far their row and column tell the dimensions apart, and by measure.
-    let mut kinds: HashMap<(usize, usize, usize), Vec<usize>> = HashMap::new();
-    for (row, left_leaf) in left.leaves.iter().enumerate() {
-        for (column, top_leaf) in top.leaves.iter().enumerate() {
-            let measure = left_leaf.measure.or(top_leaf.measure).unwrap_or(0);
-            if measure < formulas.len() {
-                let kind = (left_leaf.codes.len(), top_leaf.codes.len(), measure);
-                kinds.entry(kind).or_default().push(row * columns + column);
+}
+
+impl Plane<'_> {
+    /// The value in each cell; nothing for combinations that do not occur. Formulas stand beside the measures.
+    fn values(
+        &self,
+        evaluation: &mut Evaluation<'_>,
+        formulas: &[Option<&Formula>],
+    ) -> Result<Vec<Option<Value>>, Failure> {
+        let Plane { left, top, left_dimensions, top_dimensions, codes, width } = *self;
+        let columns = top.leaves.len();
+        let mut cells: Vec<Option<Value>> = vec![None; left.leaves.len() * columns];
+        // Cells by how far their row and column tell the dimensions apart, and by measure.
+        let mut kinds: HashMap<(usize, usize, usize), Vec<usize>> = HashMap::new();
+        for (row, left_leaf) in left.leaves.iter().enumerate() {
+            for (column, top_leaf) in top.leaves.iter().enumerate() {
+                let measure = left_leaf.measure.or(top_leaf.measure).unwrap_or(0);
+                if measure < formulas.len() {
+                    let kind = (left_leaf.codes.len(), top_leaf.codes.len(), measure);
+                    kinds.entry(kind).or_default().push(row * columns + column);
+                }
             }
         }
-    }
-    for ((left_depth, top_depth, measure), places) in kinds {
-        let Some(formula) = formulas[measure] else { continue };
-        let dimensions: Vec<usize> = left_dimensions[..left_depth]
-            .iter()
-            .chain(&top_dimensions[..top_depth])
-            .copied()
-            .collect();
-        let occurring: HashSet<Vec<u32>> = if width == 0 {
-            [Vec::new()].into_iter().collect()
-        } else {
-            codes
-                .chunks_exact(width)
-                .map(|row| dimensions.iter().map(|&place| row[place]).collect())
-                .collect()
-        };
-        let mut wanted = Vec::new();
-        let mut flat = Vec::new();
-        for place in places {
-            let (left_leaf, top_leaf) =
-                (&left.leaves[place / columns], &top.leaves[place % columns]);
-            let combination: Vec<u32> =
-                left_leaf.codes.iter().chain(&top_leaf.codes).copied().collect();
-            if occurring.contains(&combination) {
-                wanted.push(place);
-                flat.extend(combination);
+        for ((left_depth, top_depth, measure), places) in kinds {
+            let Some(formula) = formulas[measure] else { continue };
+            let dimensions: Vec<usize> = left_dimensions[..left_depth]
+                .iter()
+                .chain(&top_dimensions[..top_depth])
+                .copied()
+                .collect();
+            let occurring: HashSet<Vec<u32>> = if width == 0 {
+                [Vec::new()].into_iter().collect()
+            } else {
+                codes
+                    .chunks_exact(width)
+                    .map(|row| dimensions.iter().map(|&place| row[place]).collect())
+                    .collect()
+            };
+            let mut wanted = Vec::new();
+            let mut flat = Vec::new();
+            for place in places {
+                let (left_leaf, top_leaf) =
+                    (&left.leaves[place / columns], &top.leaves[place % columns]);
+                let combination: Vec<u32> =
+                    left_leaf.codes.iter().chain(&top_leaf.codes).copied().collect();
+                if occurring.contains(&combination) {
+                    wanted.push(place);
+                    flat.extend(combination);
+                }
+            }
+            let column = if dimensions.is_empty() {
+                let value = evaluation.single(formula)?;
+                super::evaluation::Column::from_values(vec![value; wanted.len()])
+            } else {
+                evaluation.column_of(formula, &dimensions, &flat)?
+            };
+            for (at, place) in wanted.into_iter().enumerate() {
+                cells[place] = Some(column.get(at));
             }
         }
-        let column = if dimensions.is_empty() {
-            let value = evaluation.single(formula)?;
-            super::evaluation::Column::from_values(vec![value; wanted.len()])
-        } else {
-            evaluation.column_of(formula, &dimensions, &flat)?
-        };
-        for (at, place) in wanted.into_iter().enumerate() {
-            cells[place] = Some(column.get(at));
-        }
+        Ok(cells)
     }
-    Ok(cells)
 }

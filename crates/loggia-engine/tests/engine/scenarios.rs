@@ -1090,3 +1090,123 @@ fn a_chart_under_selection_keeps_its_rows() {
         "#]],
     );
 }
+
+#[test]
+fn a_list_under_selection_keeps_its_order() {
+    let mut app = App::new(STAR);
+    let sort = SortCriteria { by_state: 1, by_ascii: 1, ..SortCriteria::default() };
+    let def = ListDef { expression: "Region".into(), sort, ..ListDef::default() };
+    let before = app.calculator.list(&app.context(), &def).unwrap();
+    app.pick("Region", "West");
+    let shown = before.under(&app.calculator.view(&app.selections, ""));
+    let page = shown.page(Area { left: 0, top: 0, width: 1, height: 10 });
+    check(
+        &rows_text(&page.rows),
+        expect![[r#"
+            East [X]
+            North [X]
+            South [X]
+            West [S]
+        "#]],
+    );
+    assert_eq!((shown.dimension.counts.selected, shown.dimension.counts.excluded), (1, 3));
+}
+
+#[test]
+fn attributes_colour_cells_and_headers() {
+    let app = App::new(STAR);
+    let attribute = |expression: &str| loggia_engine::cube::AttributeDef {
+        expression: expression.into(),
+        number_format: None,
+    };
+    let mut def = cube(&["Product", "Region"], &["Sum(Amount)"]);
+    def.suppress_zero = true;
+    def.dimensions[0].attributes = vec![attribute("Max(Price) & '!'")];
+    def.measures[0].attributes = vec![attribute("=If(Sum(Amount) > 30, RGB(255, 0, 0))")];
+    let straight = app.cube(&def);
+    let page = straight.straight(Area { left: 0, top: 0, width: 3, height: 1 });
+    let texts = |attributes: &[loggia_engine::cube::Attribute]| {
+        attributes.iter().map(|attribute| attribute.text.to_string()).collect::<Vec<_>>().join(",")
+    };
+    let mut text: String =
+        page.rows[0].iter().map(|cell| format!("[{}] ", texts(&cell.attributes))).collect();
+    def.mode = Mode::Pivot;
+    def.left_dimensions = 1;
+    def.always_expanded = true;
+    let pivot = app.cube(&def);
+    let (columns, rows) = pivot.size();
+    let page = pivot.pivot(Area { left: 0, top: 0, width: columns, height: rows });
+    for (node, row) in page.left.iter().zip(&page.data) {
+        let cells: Vec<String> =
+            row.iter().map(|cell| format!("{}[{}]", cell.text, texts(&cell.attributes))).collect();
+        text += &format!("\n{} [{}] {}", node.text, texts(&node.attributes), cells.join(" "));
+    }
+    check(
+        &text,
+        expect![[r#"
+        [2!] [] [] 
+        Bolt [2!] 10[] 30[] 50[RGB(255,0,0)] -[]
+        Nut [3!] 20[] 40[RGB(255,0,0)] -[] 60[RGB(255,0,0)]"#]],
+    );
+}
+
+#[test]
+fn dimensions_may_be_values_of_inner_tables() {
+    let app = App::new(STAR);
+    check(
+        &app.table(&cube(&["=If(Aggr(Sum(Amount), Region) > 40, 'big', 'small')"], &["Count(Id)"])),
+        expect![[r#"
+            big | 4
+            small | 2
+            total 6
+        "#]],
+    );
+    // The inner table is made within each group of the chart.
+    check(
+        &app.table(&cube(&["Year"], &["Max(Aggr(Sum(Amount), Region))", "Count(DISTINCT Region)"])),
+        expect![[r#"
+            2012 | 40 | 2
+            2013 | 60 | 3
+            total 70 total 3
+        "#]],
+    );
+}
+
+#[test]
+fn a_pivot_with_a_limit_totals_the_rest() {
+    let app = App::new(STAR);
+    let mut def = cube(&["Region", "Year"], &["Sum(Amount)"]);
+    def.mode = Mode::Pivot;
+    def.left_dimensions = 1;
+    def.always_expanded = true;
+    def.suppress_zero = true;
+    def.dimensions[0].total = true;
+    def.dimensions[0].other = Some(OtherDef {
+        rule: OtherRule::Counted,
+        limit: "1".into(),
+        limit_mode: Default::default(),
+        suppress_other: false,
+        referenced_expression: "".into(),
+        is_global: false,
+        collapse_inner: true,
+        order: 0,
+    });
+    check(
+        &pivot_text(&app, &def),
+        expect![[r#"
+            order [0, 1] left 1
+            left
+              N South #1
+              U - #-2
+              O Others #-3
+              T Totals #-1
+            top
+              N 2012 #0
+              N 2013 #1
+            V40 V30
+            U- V60
+            V10 V70
+            T50 T160
+        "#]],
+    );
+}
