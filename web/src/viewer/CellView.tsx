@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { Chart, Expand, Shrink, Table } from '../kit/icons'
+import { readsAsTable, renderAsTable } from './asTable'
 import { isKnown, listbox } from './charts'
 import type { Live, Nebula } from './engine'
 import type { Cell } from './sheetLayout'
@@ -14,13 +15,9 @@ interface Props {
 /** What a rendered object can do for its cell. */
 interface Rendered {
   readonly destroy: () => void
-  readonly toggleTable: ((show: boolean) => void) | undefined
 }
 
-type State = { readonly kind: 'waiting' } | { readonly kind: 'ready'; readonly rendered: Rendered } | { readonly kind: 'failed'; readonly text: string; readonly isFinal: boolean }
-
-/** Charts whose data reads well as a table; tables, lists and figures already are what they are. */
-const asTable: ReadonlySet<string> = new Set(['barchart', 'linechart', 'piechart', 'scatterplot'])
+type State = { readonly kind: 'waiting' } | { readonly kind: 'ready' } | { readonly kind: 'failed'; readonly text: string; readonly isFinal: boolean }
 
 /** Figures are their own full picture, and lists need their corner for searching. */
 const bare: ReadonlySet<string> = new Set(['kpi', 'filterpane', listbox])
@@ -28,6 +25,7 @@ const bare: ReadonlySet<string> = new Set(['kpi', 'filterpane', listbox])
 export function CellView({ cell, live, isHalf }: Props) {
   const box = useRef<HTMLElement>(null)
   const host = useRef<HTMLDivElement>(null)
+  const tableHost = useRef<HTMLDivElement>(null)
   const isNear = useNear(box)
   const [state, setState] = useState<State>({ kind: 'waiting' })
   const [attempt, setAttempt] = useState(0)
@@ -44,7 +42,7 @@ export function CellView({ cell, live, isHalf }: Props) {
       (done) => {
         rendered = done
         if (isGone) done.destroy()
-        else setState({ kind: 'ready', rendered: done })
+        else setState({ kind: 'ready' })
       },
       (error: unknown) => {
         console.warn(`loggia: object ${cell.id}`, error)
@@ -58,7 +56,27 @@ export function CellView({ cell, live, isHalf }: Props) {
     }
   }, [isNear, live, cell.id, cell.type, attempt])
 
-  const toggleTable = state.kind === 'ready' ? state.rendered.toggleTable : undefined
+  useEffect(() => {
+    const element = tableHost.current
+    if (!isTable || !element) return
+    let isGone = false
+    let destroy = () => {}
+    renderAsTable(live, cell.id, element).then(
+      (viz) => {
+        destroy = () => void viz.destroy()
+        if (isGone) destroy()
+      },
+      (error: unknown) => {
+        console.warn(`loggia: object ${cell.id} as a table`, error)
+        if (!isGone) setTable(false)
+      },
+    )
+    return () => {
+      isGone = true
+      destroy()
+    }
+  }, [isTable, live, cell.id])
+
   return (
     <article
       ref={box}
@@ -69,7 +87,8 @@ export function CellView({ cell, live, isHalf }: Props) {
       aria-busy={state.kind === 'waiting'}
       style={{ '--column': `${cell.col + 1} / span ${cell.colspan}`, '--row': `${cell.row + 1} / span ${cell.rowspan}` }}
     >
-      <div class="object" ref={host} />
+      <div class="object" ref={host} hidden={isTable} />
+      {isTable && <div class="object" ref={tableHost} />}
       {state.kind === 'waiting' && <div class="skeleton" aria-hidden="true" />}
       {state.kind === 'failed' && (
         <div class="cell-failed">
@@ -79,17 +98,14 @@ export function CellView({ cell, live, isHalf }: Props) {
       )}
       {state.kind === 'ready' && !bare.has(cell.type) && (
         <div class="cell-tools">
-          {toggleTable && (
+          {readsAsTable.has(cell.type) && (
             <button
               type="button"
               class="tool"
               aria-pressed={isTable}
               aria-label={isTable ? 'View as chart' : 'View as table'}
               title={isTable ? 'View as chart' : 'View as table'}
-              onClick={() => {
-                toggleTable(!isTable)
-                setTable(!isTable)
-              }}
+              onClick={() => setTable(!isTable)}
             >
               {isTable ? <Chart /> : <Table />}
             </button>
@@ -120,10 +136,7 @@ async function renderObject(live: Live, cell: Cell, element: HTMLElement): Promi
   const painted = once()
   const viz = await live.nebula.render({ id: cell.id, element, onRender: painted.done })
   await Promise.race([painted.promise, pause(longest)])
-  return {
-    destroy: () => void viz.destroy(),
-    toggleTable: asTable.has(cell.type) && 'toggleDataView' in viz ? (show) => viz.toggleDataView(show) : undefined,
-  }
+  return { destroy: () => void viz.destroy() }
 }
 
 /** The chart is mounted before it is painted; a chart that never says so must not look unfinished for ever. */
@@ -144,7 +157,7 @@ function pause(milliseconds: number): Promise<void> {
 async function renderListbox(nebula: Nebula, cell: Cell, element: HTMLElement): Promise<Rendered> {
   const field = await nebula.field({ qId: cell.id })
   await field.mount(element, { histogram: false, search: 'toggle' })
-  return { destroy: () => field.unmount(), toggleTable: undefined }
+  return { destroy: () => field.unmount() }
 }
 
 class UnknownType extends Error {

@@ -78,6 +78,6 @@ function embedIn(doc: Doc, look: 'light' | 'dark') {
       { id: 'light', load: () => Promise.resolve(themes.light) },
       { id: 'dark', load: () => Promise.resolve(themes.dark) },
     ],
-    context: { theme: look, language: 'en-US', keyboardNavigation: true, deviceType: 'auto', dataViewType: 'table' },
+    context: { theme: look, language: 'en-US', keyboardNavigation: true, deviceType: 'auto' },
   })
 }

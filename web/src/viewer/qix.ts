@@ -17,6 +17,7 @@ export interface Doc extends EnigmaJS.QixObject {
 
 export interface GenericObject extends EnigmaJS.QixObject {
   getLayout(): Promise<unknown>
+  getEffectiveProperties(): Promise<unknown>
   getListObjectData(path: string, pages: readonly Page[]): Promise<unknown>
   selectListObjectValues(path: string, values: readonly number[], toggle: boolean): Promise<unknown>
   searchListObjectFor(path: string, match: string): Promise<unknown>

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { tableOf } from './asTable'
 import { readValues, searchPattern } from './fieldValues'
 import { chipText, readSelections, summary, type FieldSelection } from './selections'
 import { neighbour, pairs, readingOrder, readSheet } from './sheetLayout'
@@ -93,4 +94,21 @@ test.each([
   ['>=10', '>=10'],
 ])('searching for "%s" asks the engine for "%s"', (typed, expected) => {
   expect(searchPattern(typed)).toBe(expected)
+})
+
+test('a chart’s columns become a table’s, without what belongs to the chart', () => {
+  const table = tableOf({
+    title: 'Delays',
+    subtitle: { qStringExpression: { qExpr: "='x'" } },
+    color: { auto: true },
+    qHyperCubeDef: {
+      qDimensions: [{ qLibraryId: 'lib', qDef: { cId: 'a', qFieldDefs: [] } }, { qDef: { cId: 'b', qFieldDefs: ['[Airline]'] }, qOtherTotalSpec: {} }],
+      qMeasures: [{ qDef: { cId: 'c', qDef: 'Avg(Delay)', qLabel: 'Delay' } }],
+    },
+  })
+  expect(table).toEqual({
+    title: 'Delays',
+    subtitle: '',
+    fields: [{ qLibraryId: 'lib', qDef: { qFieldDefs: [] } }, { qDef: { qFieldDefs: ['[Airline]'] } }, { qDef: { qDef: 'Avg(Delay)', qLabel: 'Delay' } }],
+  })
 })
