@@ -112,6 +112,27 @@ export function look(page) {
   })
 }
 
+/** A turn of the page's own clock: the next moment at which it may look different. */
+function nextFrame(page) {
+  return page.evaluate(() => new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next))))
+}
+
+/** Waits until each cell shows what its type is expected to show, and returns what is seen. */
+export async function allPainted(page, cells, limit = 20_000) {
+  const drawn = new Set(['barchart', 'linechart', 'piechart', 'scatterplot'])
+  const deadline = Date.now() + limit
+  for (;;) {
+    const seen = await look(page)
+    const blank = cells.filter(({ id, type }) => {
+      const { pixels, shapes, words } = seen[id] ?? { pixels: 0, shapes: 0, words: '' }
+      return drawn.has(type) ? pixels < 150 && shapes < 6 : words.length < 4
+    })
+    if (blank.length === 0) return seen
+    if (Date.now() > deadline) throw new Error(`blank: ${blank.map(({ id }) => `${id} ${JSON.stringify(seen[id]).slice(0, 200)}`).join('; ')}`)
+    await nextFrame(page)
+  }
+}
+
 /** Waits until the picture of each named cell differs from what was seen, and is still again. */
 export async function repainted(page, before, names, limit = 20_000) {
   const deadline = Date.now() + limit
@@ -123,7 +144,7 @@ export async function repainted(page, before, names, limit = 20_000) {
     if (unchanged.length === 0 && isStill) return now
     if (Date.now() > deadline) throw new Error(`not repainted: ${unchanged.join(', ') || 'still moving'}`)
     last = now
-    await page.evaluate(() => new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next))))
+    await nextFrame(page)
   }
 }
 
@@ -137,7 +158,7 @@ export async function looksLike(page, wanted, names, limit = 20_000) {
     if (Date.now() > deadline) {
       throw new Error(`still different: ${different.map((name) => `${name}: "${now[name]?.words}" not "${wanted[name]?.words}"`).join('; ')}`)
     }
-    await page.evaluate(() => new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next))))
+    await nextFrame(page)
   }
 }
 
@@ -145,8 +166,18 @@ export async function looksLike(page, wanted, names, limit = 20_000) {
  * The middle of a painted bar or slice in a cell's canvas, in the page's coordinates: a spot whose
  * surroundings all have one strong colour.
  */
-export async function paintedSpot(page, object) {
-  const spot = await page.$eval(`[data-object="${object}"]`, (cell) => {
+export async function paintedSpot(page, object, limit = 20_000) {
+  const deadline = Date.now() + limit
+  for (;;) {
+    const spot = await findSpot(page, object)
+    if (spot) return spot
+    if (Date.now() > deadline) throw new Error(`${object} has no painted spot to click`)
+    await nextFrame(page)
+  }
+}
+
+function findSpot(page, object) {
+  return page.$eval(`[data-object="${object}"]`, (cell) => {
     let best
     for (const canvas of cell.querySelectorAll('canvas')) {
       if (canvas.width === 0 || canvas.height === 0) continue
@@ -177,8 +208,6 @@ export async function paintedSpot(page, object) {
     const box = best.canvas.getBoundingClientRect()
     return { x: box.left + (best.x / best.canvas.width) * box.width, y: box.top + (best.y / best.canvas.height) * box.height }
   })
-  if (!spot) throw new Error(`${object} has no painted spot to click`)
-  return spot
 }
 
 /** What axe finds on the page, as one line a finding. */
