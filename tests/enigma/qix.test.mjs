@@ -221,6 +221,19 @@ describe('numbers', () => {
     })
   })
 
+  it('of several measures stand under their titles in a pivot', async () => {
+    await visiting(apps.flights, async ({ doc }) => {
+      const titled = (expression, qLabel) => ({ qDef: { qDef: expression, qLabel } })
+      const measures = [titled('Sum([Flight count])', 'Flights'), titled('Avg([Departure delay])', 'Delay')]
+      const pivot = await cube(doc, [field('Origin')], measures, { qMode: 'P', qNoOfLeftDims: 1, qInitialDataFetch: [{ qTop: 0, qLeft: 0, qWidth: 10, qHeight: 10 }] })
+      const { qHyperCube } = await pivot.getLayout()
+      const [page] = qHyperCube.qPivotDataPages
+      assert.deepEqual(page.qTop.map((node) => [node.qType, node.qText, node.qElemNo]), [['P', 'Flights', -1], ['P', 'Delay', -2]])
+      const [again] = await pivot.getHyperCubePivotData('/qHyperCubeDef', [{ qTop: 0, qLeft: 0, qWidth: 10, qHeight: 10 }])
+      assert.deepEqual(again.qTop, page.qTop)
+    })
+  })
+
   it('a wrong expression spoils its own column only', async () => {
     await visiting(apps.flights, async ({ doc }) => {
       const object = await cube(doc, [field('Origin')], [measure('Sum([Flight count])'), measure('Sum([Flight count')])

@@ -149,9 +149,15 @@ describe('a dropped connection', { timeout: 180_000 }, () => {
   it('is taken up again by itself, with the selections', async () => {
     const page = await newcomer(browser, server)
     const lines = []
+    let attached = () => {}
+    const isAttached = new Promise((done) => (attached = done))
     await page.routeWebSocket(/\/app\//, (line) => {
-      line.connectToServer()
+      const server = line.connectToServer()
       lines.push(line)
+      server.onMessage((text) => {
+        line.send(text)
+        if (String(text).includes('SESSION_ATTACHED')) attached()
+      })
     })
     await page.goto(overview)
     await allPainted(page, await sheetReady(page, 11))
@@ -160,10 +166,12 @@ describe('a dropped connection', { timeout: 180_000 }, () => {
     assert.equal(lines.length, 1)
     await lines[0].close({ code: 4000, reason: 'cut by the test' })
 
-    // The next click needs the new line, and still knows the old selection.
-    await page.getByRole('button', { name: 'Step back' }).click()
-    await page.getByText(/^No selections\./).waitFor()
+    await isAttached
     assert.equal(lines.length, 2, 'a new line was opened')
+    // The old selection is still there to step back from and forward to.
+    const hint = page.getByText(/^No selections\./)
+    await page.getByRole('button', { name: 'Step back' }).click()
+    await hint.waitFor()
     await page.getByRole('button', { name: 'Step forward' }).click()
     await page.getByRole('list', { name: 'Selected fields' }).getByText(airline).waitFor()
     await looksLike(page, selected, ['kpi-flights'])

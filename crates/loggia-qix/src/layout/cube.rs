@@ -194,7 +194,9 @@ fn cube_layout(
             ("qDataPages", pages.iter().map(|page| straight_page(cube, *page)).collect())
         }
         Mode::Pivot => {
-            ("qPivotDataPages", pages.iter().map(|page| pivot_page(cube, *page)).collect())
+            let titles = measure_titles(computer, source, cube, state);
+            let pages = pages.iter().map(|page| pivot_page(cube, *page, &titles)).collect();
+            ("qPivotDataPages", pages)
         }
         Mode::Stacked => {
             let limit = wire::integer_at(definition, "qMaxStackedCells", 5000).max(0);
@@ -205,6 +207,17 @@ fn cube_layout(
     };
     layout[name] = Value::Array(pages);
     layout
+}
+
+/// Titles of the measures that the cube shows.
+pub(crate) fn measure_titles(
+    computer: &Computer<'_>,
+    source: &CubeSource,
+    cube: &Cube,
+    state: &str,
+) -> Vec<String> {
+    let shown = source.measures.iter().zip(&cube.measures).filter(|(_, info)| info.error.is_none());
+    shown.map(|(source, _)| source.title(computer, state)).collect()
 }
 
 fn error_layout(

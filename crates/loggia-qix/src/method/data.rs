@@ -95,8 +95,10 @@ pub(super) fn get_hyper_cube_pivot_data(
     let located = locate_cube(call, document)?;
     let (columns, rows) = located.cube.size();
     let pages = pages(call, columns, rows)?;
+    let computer = Computer::new(call, document).of_object(located.object.id.clone());
+    let titles = cube::measure_titles(&computer, &located.source, &located.cube, &located.state);
     let pages: Vec<Value> =
-        pages.into_iter().map(|page| cube::pivot_page(&located.cube, page)).collect();
+        pages.into_iter().map(|page| cube::pivot_page(&located.cube, page, &titles)).collect();
     Ok(json!({ "qDataPages": pages }))
 }
 

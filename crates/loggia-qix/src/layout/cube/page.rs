@@ -34,8 +34,8 @@ pub(crate) fn stack_page(cube: &Cube, page: Page, limit: usize) -> Value {
     json!({ "qData": [stack_node(&page.root)], "qArea": wire_area(page.area) })
 }
 
-/// A page of a pivot.
-pub(crate) fn pivot_page(cube: &Cube, page: Page) -> Value {
+/// A page of a pivot. `titles` are those of the cube's measures, which stand in its headers.
+pub(crate) fn pivot_page(cube: &Cube, page: Page, titles: &[String]) -> Value {
     let page = cube.pivot(area(page));
     let data: Vec<Value> = page
         .data
@@ -56,8 +56,8 @@ pub(crate) fn pivot_page(cube: &Cube, page: Page) -> Value {
         })
         .collect();
     json!({
-        "qLeft": page.left.iter().map(pivot_node).collect::<Vec<_>>(),
-        "qTop": page.top.iter().map(pivot_node).collect::<Vec<_>>(),
+        "qLeft": page.left.iter().map(|node| pivot_node(node, titles)).collect::<Vec<_>>(),
+        "qTop": page.top.iter().map(|node| pivot_node(node, titles)).collect::<Vec<_>>(),
         "qData": data,
         "qArea": wire_area(page.area),
     })
@@ -117,10 +117,19 @@ fn stack_node(node: &Node) -> Value {
     entry
 }
 
-fn pivot_node(node: &Node) -> Value {
+fn pivot_node(node: &Node, titles: &[String]) -> Value {
+    // The engine numbers measures from 0; on the wire they count downwards from -1, so that no
+    // client takes one for a value.
+    let (text, element) = match node.kind {
+        NodeKind::Pseudo => {
+            let title = usize::try_from(node.element).ok().and_then(|at| titles.get(at));
+            (title.map_or("", String::as_str), -1 - node.element)
+        }
+        _ => (&*node.text, node.element),
+    };
     let mut entry = json!({
-        "qText": &*node.text,
-        "qElemNo": node.element,
+        "qText": text,
+        "qElemNo": element,
         "qValue": wire::number(node.number),
         "qCanExpand": node.can_expand,
         "qCanCollapse": node.can_collapse,
@@ -129,7 +138,7 @@ fn pivot_node(node: &Node) -> Value {
         "qRow": node.row,
         "qType": node.kind.letter(),
         "qState": node.state.letters(),
-        "qSubNodes": node.nodes.iter().map(pivot_node).collect::<Vec<_>>(),
+        "qSubNodes": node.nodes.iter().map(|node| pivot_node(node, titles)).collect::<Vec<_>>(),
     });
     add_attributes(&mut entry, &node.attributes, &node.attribute_dimensions);
     entry
