@@ -14,6 +14,8 @@ export interface PageData {
   /** What was typed before a refused login. */
   readonly username: string | undefined
   readonly target: string | undefined
+  /** Set where the login page itself is the refusal: this entrance admits no visitors. */
+  readonly asked: { readonly code: string; readonly reference: string } | undefined
 }
 
 export interface Entrance {
@@ -141,6 +143,7 @@ export const pageData: Decode<PageData> = record<PageData>({
   message: optional(message),
   username: optional(text),
   target: optional(text),
+  asked: optional(record<{ code: string; reference: string }>({ code: text, reference: words })),
 })
 
 /** Reads the data block of this page. */

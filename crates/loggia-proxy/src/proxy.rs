@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, StatusCode};
 use loggia_auth::{BeginError, NewSession, Scheme, Session, SessionSecret, Sessions, VisitorCaps};
 use loggia_model::entity::{AnonymousMode, VirtualProxy};
 use loggia_model::{Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd};
-use loggia_repository::{Code, Repository, Site};
+use loggia_repository::{Code, Refusal, Repository, Site};
 use serde_json::{Value, json};
 
 use crate::admit::{Admission, Ask, Presented, admit};
@@ -287,15 +287,7 @@ impl Proxy {
                 return Passage::Answer(response);
             }
             Admission::Unauthenticated => {
-                let version = self.shared.repository.site().version();
-                let refusal = entrance_refusal(
-                    Code::EntLogin,
-                    &entered.screened.address.to_string(),
-                    &entered.entrance.prefix,
-                    "no session, and visitors are not admitted",
-                    now,
-                    version,
-                );
+                let refusal = self.asks_to_sign_in(&entered);
                 let problem = Problem::of_refusal(&refusal, &entered.reader());
                 let mut response = self.refuse(&entered, &problem, &parts.headers);
                 self.finish(&entered, &mut response);
@@ -306,6 +298,18 @@ impl Proxy {
             return Passage::Answer(response);
         }
         Passage::Go(Box::new(entered))
+    }
+
+    /// The refusal of whoever has no session where visitors are not admitted, logged.
+    pub(crate) fn asks_to_sign_in(&self, entered: &Entered) -> Refusal {
+        entrance_refusal(
+            Code::EntLogin,
+            &entered.screened.address.to_string(),
+            &entered.entrance.prefix,
+            "no session, and visitors are not admitted",
+            self.now(),
+            self.shared.repository.site().version(),
+        )
     }
 
     fn begin_visitor(

@@ -213,6 +213,16 @@ impl Proxy {
                 members.insert("username".to_owned(), json!(username));
             }
         }
+        // Where nobody comes in without signing in, this page is the refusal: it has the code and
+        // the reference that the log has.
+        if problem.is_none() && entered.entrance.anonymous == AnonymousMode::Never {
+            let refusal = self.asks_to_sign_in(entered);
+            if let Some(members) = data.as_object_mut() {
+                let code = refusal.code.as_str();
+                let reference = refusal.reference;
+                members.insert("asked".to_owned(), json!({ "code": code, "reference": reference }));
+            }
+        }
         let content = form_html(entered, target, username, &csrf, problem);
         let data = problem.map_or(data.clone(), |problem| problem.in_block(data));
         let page = Page { kind: PageKind::Login, title: "Log in".to_owned(), data, content };

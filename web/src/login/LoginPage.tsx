@@ -55,6 +55,7 @@ export function LoginPage({ data }: { readonly data: PageData }) {
           <input type="hidden" name="target" value={target} />
           <input type="hidden" name="csrf" value={data.csrf} />
           <button type="submit" class="button primary" disabled={isBusy}>{isBusy ? 'Logging in…' : 'Log in'}</button>
+          {data.asked && <small class="quiet">Code {data.asked.code} · Reference {data.asked.reference}</small>}
           {data.entrance.anonymous !== 'never' && <a href={target}>Go on as a visitor</a>}
         </form>
       </main>

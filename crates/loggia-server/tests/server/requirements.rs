@@ -81,7 +81,13 @@ async fn each_requirement_alone_can_refuse() {
     hub.set_mode(AnonymousMode::Never);
     let page = open(&hub).await;
     assert_eq!(page.status, 302);
-    assert!(page.header("location").starts_with("/public/login?target=%2Fpublic%2Fsense%2Fapp"));
+    let login = page.header("location").to_owned();
+    assert!(login.starts_with("/public/login?target=%2Fpublic%2Fsense%2Fapp"));
+    let page = hub.somebody().page(&login).await;
+    assert_eq!(page.status, 200);
+    let asked = &page.data()["asked"];
+    assert_eq!(asked["code"], "ENT-LOGIN");
+    assert_eq!(asked["reference"].as_str().map(str::len), Some(6));
     hub.set_mode(AnonymousMode::Allowed);
     assert_eq!(open(&hub).await.status, 200);
 
