@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import type { App, PageData } from '../data'
 import { MessageCard } from '../message/MessageCard'
 import { MessagePage } from '../message/MessagePage'
@@ -29,6 +29,14 @@ function Viewer({ data, app }: Props) {
   useEffect(() => {
     document.title = title ? `${title} · ${app.name}` : `${app.name} · ${data.product.name}`
   }, [title])
+
+  const shownBefore = useRef(sheet)
+  useEffect(() => {
+    if (shownBefore.current === sheet) return
+    shownBefore.current = sheet
+    // The link that was followed is gone with its view: go on from the bar, which names the sheet.
+    if (document.activeElement === document.body) document.querySelector<HTMLElement>('.pick')?.focus()
+  }, [sheet])
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
