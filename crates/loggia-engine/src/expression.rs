@@ -30,6 +30,7 @@ use std::sync::Arc;
 pub use eval::{Environment, RowContext, binary, eval_scalar, is_true, unary};
 pub use expand::{ExpandError, NoVariables, Variables, expand, has_expansion};
 pub use parser::{Parsed, Prefix, parse_expression, parse_prefix};
+pub(crate) use search::occurrences;
 pub use search::{Bound, BoundOp, Search, wildcard_matches};
 
 use crate::functions::{AggregateKind, Function};

@@ -14,6 +14,8 @@ mod text;
 use crate::expression::Environment;
 use crate::value::Value;
 
+pub(crate) use text::MAX_TEXT;
+
 /// A scalar function's body: the arguments have been counted.
 pub type Apply = fn(&[Value], &Environment<'_>) -> Value;
 

@@ -192,6 +192,7 @@ fn compared(
     Value::from_bool(holds(order))
 }
 
+/// Nothing where the result would be longer than [`functions::MAX_TEXT`].
 fn concatenated(left: &Value, right: &Value) -> Value {
     match (left.is_null(), right.is_null()) {
         (true, true) => Value::Null,
@@ -199,6 +200,9 @@ fn concatenated(left: &Value, right: &Value) -> Value {
         (true, false) => Value::Text(right.shared_text()),
         (false, false) => {
             let (left, right) = (left.text(), right.text());
+            if left.len() + right.len() > functions::MAX_TEXT.max(left.len()).max(right.len()) {
+                return Value::Null;
+            }
             let mut text = String::with_capacity(left.len() + right.len());
             text.push_str(&left);
             text.push_str(&right);

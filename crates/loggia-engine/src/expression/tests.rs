@@ -426,6 +426,49 @@ fn aggregations_and_sets_are_read_whole() {
 }
 
 #[test]
+fn no_expression_makes_texts_that_fill_the_memory() {
+    check(
+        "Len(Repeat('x', 1000000000))
+        Len(Repeat('ab', 1000) & 'c')
+        IsNull(Repeat('x', 1000000) & Repeat('x', 1000000))
+        Len(Replace(Repeat('a', 1000), 'a', 'bc'))
+        IsNull(Replace(Repeat('a', 10000), 'a', Repeat('a', 10000)))
+        IsNull(Replace(Replace(Repeat('a', 10000), 'a', Repeat('a', 10000)), 'a', Repeat('a', 10000)))",
+        expect![[r#"
+            Len(Repeat('x', 1000000000)) → 1048576
+            Len(Repeat('ab', 1000) & 'c') → 2001
+            IsNull(Repeat('x', 1000000) & Repeat('x', 1000000)) → -1
+            Len(Replace(Repeat('a', 1000), 'a', 'bc')) → 2000
+            IsNull(Replace(Repeat('a', 10000), 'a', Repeat('a', 10000))) → -1
+            IsNull(Replace(Replace(Repeat('a', 10000), 'a', Repeat('a', 10000)), 'a', Repeat('a', 10000))) → -1
+        "#]],
+    );
+}
+
+#[test]
+fn no_search_in_a_text_takes_quadratic_time() {
+    // Compared anew at each place, each of these takes many minutes.
+    check(
+        "Index(Repeat('a', 300000), Repeat('a', 150000) & 'b')
+        Index(Repeat('a', 300000), Repeat('a', 150000), -1)
+        Len(PurgeChar(Repeat('a', 300000), Repeat('b', 300000)))
+        Len(KeepChar(Repeat('a', 300000), Repeat('b', 300000)))
+        FindOneOf(Repeat('a', 300000), Repeat('b', 300000))
+        Repeat('a', 300000) like '*' & Repeat('a', 150000) & 'b'
+        Repeat('a', 300000) like ('*' & Repeat('a', 150000) & 'b')",
+        expect![[r#"
+            Index(Repeat('a', 300000), Repeat('a', 150000) & 'b') → 0
+            Index(Repeat('a', 300000), Repeat('a', 150000), -1) → 150001
+            Len(PurgeChar(Repeat('a', 300000), Repeat('b', 300000))) → 300000
+            Len(KeepChar(Repeat('a', 300000), Repeat('b', 300000))) → 0
+            FindOneOf(Repeat('a', 300000), Repeat('b', 300000)) → 0
+            Repeat('a', 300000) like '*' & Repeat('a', 150000) & 'b' → 0
+            Repeat('a', 300000) like ('*' & Repeat('a', 150000) & 'b') → 0
+        "#]],
+    );
+}
+
+#[test]
 fn no_depth_of_text_overflows() {
     let deep = 100_000;
     for text in [

@@ -1,11 +1,16 @@
 //! Text, and formatting numbers as text and back.
 
+use std::collections::HashSet;
+
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::{numeric, whole};
-use crate::expression::Environment;
+use crate::expression::{Environment, occurrences};
 use crate::format::{NumberFormat, NumberKind, NumberPattern, format_number, parse_separated};
 use crate::value::Value;
+
+/// No text grows past a megabyte by functions and operators.
+pub(crate) const MAX_TEXT: usize = 1 << 20;
 
 fn made(text: impl AsRef<str>) -> Value {
     Value::from_text(text.as_ref())
@@ -129,53 +134,63 @@ pub(super) fn index(args: &[Value], environment: &Environment<'_>) -> Value {
         if wanted.is_empty() || n == 0 {
             return Value::Number(0.0);
         }
-        let starts: Vec<usize> = overlapping(text, &wanted);
         let at = usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX);
+        let mut starts = occurrences(text.as_bytes(), wanted.as_bytes());
         let found = if n > 0 {
-            starts.get(at - 1)
+            starts.nth(at - 1)
         } else {
-            starts.len().checked_sub(at).and_then(|at| starts.get(at))
+            let starts: Vec<usize> = starts.collect();
+            starts.len().checked_sub(at).and_then(|at| starts.get(at).copied())
         };
-        Value::Number(found.map_or(0.0, |start| text[..*start].chars().count() as f64 + 1.0))
+        Value::Number(found.map_or(0.0, |start| text[..start].chars().count() as f64 + 1.0))
     })
-}
-
-fn overlapping(text: &str, wanted: &str) -> Vec<usize> {
-    text.char_indices().map(|(at, _)| at).filter(|at| text[*at..].starts_with(wanted)).collect()
 }
 
 pub(super) fn find_one_of(args: &[Value], environment: &Environment<'_>) -> Value {
     on_text(args, |text| {
-        let wanted = args[1].text();
+        let wanted = characters(&args[1]);
         let n = count_of(args, 2, environment).unwrap_or(1).max(1);
-        let found = text
-            .chars()
-            .enumerate()
-            .filter(|(_, character)| wanted.contains(*character))
-            .nth(n - 1);
+        let found =
+            text.chars().enumerate().filter(|(_, character)| wanted.contains(character)).nth(n - 1);
         Value::Number(found.map_or(0.0, |(at, _)| at as f64 + 1.0))
     })
 }
 
+/// Nothing where the result would be longer than [`MAX_TEXT`].
 pub(super) fn replace(args: &[Value], _: &Environment<'_>) -> Value {
     on_text(args, |text| {
-        let wanted = args[1].text();
-        if wanted.is_empty() { made(text) } else { made(text.replace(&*wanted, &args[2].text())) }
+        let (wanted, instead) = (args[1].text(), args[2].text());
+        if wanted.is_empty() {
+            return made(text);
+        }
+        let growth = instead.len().saturating_sub(wanted.len());
+        let length = match growth {
+            0 => text.len(),
+            _ => growth.saturating_mul(text.matches(&*wanted).count()).saturating_add(text.len()),
+        };
+        if length > MAX_TEXT.max(text.len()) {
+            return Value::Null;
+        }
+        made(text.replace(&*wanted, &instead))
     })
 }
 
 pub(super) fn purge_char(args: &[Value], _: &Environment<'_>) -> Value {
     on_text(args, |text| {
-        let unwanted = args[1].text();
-        made(text.chars().filter(|character| !unwanted.contains(*character)).collect::<String>())
+        let unwanted = characters(&args[1]);
+        made(text.chars().filter(|character| !unwanted.contains(character)).collect::<String>())
     })
 }
 
 pub(super) fn keep_char(args: &[Value], _: &Environment<'_>) -> Value {
     on_text(args, |text| {
-        let wanted = args[1].text();
-        made(text.chars().filter(|character| wanted.contains(*character)).collect::<String>())
+        let wanted = characters(&args[1]);
+        made(text.chars().filter(|character| wanted.contains(character)).collect::<String>())
     })
+}
+
+fn characters(value: &Value) -> HashSet<char> {
+    value.text().chars().collect()
 }
 
 /// `TextBetween(text, before, after [, n])`.
@@ -195,10 +210,10 @@ pub(super) fn text_between(args: &[Value], environment: &Environment<'_>) -> Val
     })
 }
 
-/// No text grows past a megabyte this way.
+/// Cut at [`MAX_TEXT`].
 pub(super) fn repeat(args: &[Value], environment: &Environment<'_>) -> Value {
     on_text(args, |text| {
-        let most = (1 << 20) / text.len().max(1);
+        let most = MAX_TEXT / text.len().max(1);
         made(text.repeat(count_of(args, 1, environment).unwrap_or(0).min(most)))
     })
 }
