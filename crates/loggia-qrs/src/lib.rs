@@ -123,6 +123,7 @@ async fn respond(
     };
     let query = Query::parse(&parts.uri)?;
     check_key(&query, &parts.headers)?;
+    check_sender(&parts.method, &parts.headers)?;
     let path = parts.uri.path();
     let path = match path.get(..4) {
         Some(start) if start.eq_ignore_ascii_case("/qrs") => path.get(4..).unwrap_or_default(),
@@ -178,6 +179,28 @@ fn check_key(query: &Query, headers: &HeaderMap) -> Result<(), Problem> {
         (Some(_), None) => refuse("the header X-Qlik-Xrfkey differs from the query parameter"),
         (Some(_), Some(_)) => refuse("the header X-Qlik-Xrfkey is there twice"),
     }
+}
+
+/// The second guard, should the first ever be got round: browsers say when a page of another site
+/// sends, and a form's content types need no leave to be sent from there.
+fn check_sender(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if matches!(text("sec-fetch-site"), "cross-site" | "same-site") {
+        let detail = "changes may be asked for only by pages of this hub";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "REQ-ORIGIN", detail));
+    }
+    let content = text("content-type").split(';').next().unwrap_or_default().trim();
+    let is_form = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"]
+        .iter()
+        .any(|form| content.eq_ignore_ascii_case(form));
+    if is_form {
+        let detail = format!("the body is {content}, expected application/json");
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "REQ-CONTENT-TYPE", detail));
+    }
+    Ok(())
 }
 
 async fn read_body(headers: &HeaderMap, body: HttpBody, limit: usize) -> Result<Vec<u8>, Problem> {

@@ -87,6 +87,7 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::METHOD_NOT_ALLOWED => "Wrong method",
         StatusCode::CONFLICT => "Conflict",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "Wrong content type",
         StatusCode::PAYLOAD_TOO_LARGE => "Too large",
         StatusCode::SERVICE_UNAVAILABLE => "Not now",
         _ => "Server error",

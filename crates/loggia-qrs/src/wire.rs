@@ -54,8 +54,10 @@ pub(crate) fn names(actions: Actions) -> Value {
     json!(actions.names())
 }
 
-/// The members every full form begins with, then `own`, then tags.
+/// The members every full form begins with, then `own`, then tags. A visitor does not learn whose
+/// account changed a thing.
 pub(crate) fn full(
+    view: &View<'_>,
     id: Uuid,
     stamp: &Stamp,
     schema_path: &str,
@@ -66,7 +68,8 @@ pub(crate) fn full(
     members.insert("id".to_owned(), json!(id));
     members.insert("createdDate".to_owned(), date(stamp.created));
     members.insert("modifiedDate".to_owned(), date(stamp.modified));
-    members.insert("modifiedByUserName".to_owned(), json!(stamp.modified_by));
+    let modified_by = if view.caller.is_anonymous() { "" } else { &stamp.modified_by };
+    members.insert("modifiedByUserName".to_owned(), json!(modified_by));
     for part in [condensed, own] {
         if let Value::Object(part) = part {
             members.extend(part);

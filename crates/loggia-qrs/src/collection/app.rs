@@ -58,7 +58,7 @@ impl Collection for Apps {
             "lastReloadTime": wire::date_or_never(app.last_reload),
             "dynamicColor": "",
         });
-        wire::full(app.id.0, &app.stamp, APP.name, Apps::condensed(view, app), own)
+        wire::full(view, app.id.0, &app.stamp, APP.name, Apps::condensed(view, app), own)
     }
 }
 

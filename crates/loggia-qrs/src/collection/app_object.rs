@@ -68,7 +68,7 @@ impl Collection for AppObjects {
             "appObjectBlobId": "",
         });
         let condensed = AppObjects::condensed(view, object);
-        wire::full(object.id.0, &object.stamp, APP_OBJECT.name, condensed, own)
+        wire::full(view, object.id.0, &object.stamp, APP_OBJECT.name, condensed, own)
     }
 }
 

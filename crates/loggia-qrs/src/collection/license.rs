@@ -53,7 +53,7 @@ impl Collection for Pools {
 
     fn full(view: &View<'_>, pool: &Arc<LicencePool>) -> Value {
         let condensed = Pools::condensed(view, pool);
-        wire::full(pool.id.0, &pool.stamp, LICENSE_POOL.name, condensed, Value::Null)
+        wire::full(view, pool.id.0, &pool.stamp, LICENSE_POOL.name, condensed, Value::Null)
     }
 }
 

@@ -45,7 +45,7 @@ impl Collection for Streams {
             "tags": wire::tags(&stream.tags),
         });
         let condensed = Streams::condensed(view, stream);
-        wire::full(stream.id.0, &stream.stamp, STREAM.name, condensed, own)
+        wire::full(view, stream.id.0, &stream.stamp, STREAM.name, condensed, own)
     }
 }
 

@@ -54,7 +54,7 @@ impl Collection for SystemRules {
             "tags": wire::tags(&rule.tags),
         });
         let condensed = SystemRules::condensed(view, rule);
-        wire::full(rule.id.0, &rule.stamp, SYSTEM_RULE.name, condensed, own)
+        wire::full(view, rule.id.0, &rule.stamp, SYSTEM_RULE.name, condensed, own)
     }
 }
 

@@ -60,7 +60,7 @@ impl Collection for Users {
             "deleteProhibited": is_internal,
             "tags": wire::tags(&user.tags),
         });
-        wire::full(user.id.0, &user.stamp, USER.name, Users::condensed(view, user), own)
+        wire::full(view, user.id.0, &user.stamp, USER.name, Users::condensed(view, user), own)
     }
 }
 

@@ -68,7 +68,7 @@ impl Collection for VirtualProxies {
 
     fn full(view: &View<'_>, entrance: &Arc<VirtualProxy>) -> Value {
         let condensed = VirtualProxies::condensed(view, entrance);
-        wire::full(entrance.id.0, &entrance.stamp, VIRTUAL_PROXY.name, condensed, Value::Null)
+        wire::full(view, entrance.id.0, &entrance.stamp, VIRTUAL_PROXY.name, condensed, Value::Null)
     }
 }
 

@@ -339,3 +339,58 @@ async fn administrators_tools_find_what_they_ask_first() {
     assert_eq!(hub.post(&root, path, &sections).await.body, sections);
     assert_eq!(hub.post(&hub.visitor(), path, &sections).await.body, json!([]));
 }
+
+#[tokio::test]
+async fn nothing_changes_for_a_page_of_another_site() {
+    let hub = Hub::new();
+    let root = hub.root();
+    let version = hub.repository.site().version();
+    let cases = [
+        ("sec-fetch-site", "cross-site", 403),
+        ("sec-fetch-site", "same-site", 403),
+        ("content-type", "text/plain", 415),
+        ("content-type", "Text/Plain; charset=utf-8", 415),
+        ("content-type", "application/x-www-form-urlencoded", 415),
+        ("content-type", "multipart/form-data; boundary=x", 415),
+    ];
+    let send = |header: &str, value: &str| {
+        let mut request = Request::builder()
+            .method("POST")
+            .uri(format!("/qrs/stream?xrfkey={KEY}"))
+            .header("x-qlik-xrfkey", KEY)
+            .header(header, value)
+            .body(Body::from("{\"name\":\"x\"}"))
+            .unwrap();
+        request.extensions_mut().insert(root.clone());
+        hub.send(request)
+    };
+    for (header, value, expected) in cases {
+        assert_eq!(send(header, value).await.status.as_u16(), expected, "{header}: {value}");
+    }
+    assert_eq!(hub.repository.site().version(), version);
+    assert_eq!(send("sec-fetch-site", "same-origin").await.status.as_u16(), 201);
+}
+
+#[tokio::test]
+async fn a_visitor_does_not_learn_who_changed_an_app() {
+    let hub = Hub::new();
+    let root = hub.root();
+    let stream = hub.post(&root, "stream", &json!({ "name": "Open" })).await.id();
+    for (filter, rule) in [(format!("Stream_{stream}"), "user.IsAnonymous()")] {
+        let rule = json!({
+            "name": "Open", "category": "Security", "resourceFilter": filter, "actions": 2,
+            "ruleContext": 1, "rule": rule,
+        });
+        assert_eq!(hub.post(&root, "systemrule", &rule).await.status.as_u16(), 201);
+    }
+    let app = hub.post(&root, "app", &json!({ "name": "Sales" })).await.id();
+    let published = hub.put(&root, &format!("app/{app}/publish?stream={stream}"), &json!({})).await;
+    assert_eq!(published.status.as_u16(), 200);
+    let seen = hub.get(&hub.visitor(), "app/hublist/full").await;
+    assert_eq!(seen.names(), ["Sales"]);
+    assert_eq!(seen.body[0]["modifiedByUserName"], "");
+    let filter = "app/hublist?filter=modifiedByUserName%20so%20'root'";
+    assert_eq!(hub.get(&hub.visitor(), filter).await.body, json!([]));
+    let signed_in = hub.get(&root, &format!("app/{app}")).await;
+    assert_eq!(signed_in.body["modifiedByUserName"], "LOGGIA\\root");
+}
