@@ -44,6 +44,12 @@ pub struct ObjectEdit {
 const PERSONAL: [&str; 6] =
     ["userstate", "story", "bookmark", "snapshot", "embeddedsnapshot", "hiddenbookmark"];
 
+/// Longest properties of one object, as JSON text. The largest real ones stay below a tenth.
+const MAX_PROPERTIES: usize = 1 << 20;
+
+/// Most objects that one person may own in one app: everybody who opens it reads past them.
+const MAX_OWNED: usize = 5_000;
+
 impl Repository {
     /// The objects of an app that the caller may read. Complete, in no particular order.
     pub fn app_objects(
@@ -120,7 +126,13 @@ impl Repository {
                 let what = format!("the object id {:?}", object.engine_id);
                 return Err(Conflict::Duplicate { what }.into());
             }
-            check(site, &object)?;
+            check(site, &object, edit.properties.as_ref())?;
+            let owned = site.objects_of(app).filter(|other| other.owner == object.owner).count();
+            if owned >= MAX_OWNED {
+                let mut problems = Problems::default();
+                problems.add("owner", format!("owns {MAX_OWNED} objects in this app, the most"));
+                problems.finish()?;
+            }
             let properties = ObjectProperties {
                 object: id,
                 properties: edit.properties.clone().unwrap_or(Value::Object(Default::default())),
@@ -157,7 +169,7 @@ impl Repository {
                 let what = format!("the object id {:?}", object.engine_id);
                 return Err(Conflict::Duplicate { what }.into());
             }
-            check(site, &object)?;
+            check(site, &object, edit.properties.as_ref())?;
             object.stamp = guard.restamp(&before.stamp);
             let mut changes = vec![Change::PutObject(object.clone())];
             let mut stored = self.inner.store.object_properties(id)?.unwrap_or(ObjectProperties {
@@ -280,7 +292,11 @@ fn apply(object: &mut AppObject, edit: &ObjectEdit) {
     set(&mut object.owner, edit.owner);
 }
 
-fn check(site: &crate::Site, object: &AppObject) -> Result<(), ManageError> {
+fn check(
+    site: &crate::Site,
+    object: &AppObject,
+    properties: Option<&Value>,
+) -> Result<(), ManageError> {
     let mut problems = Problems::default();
     problems.text("engineObjectId", &object.engine_id, true);
     problems.text("objectType", &object.object_type, true);
@@ -288,6 +304,9 @@ fn check(site: &crate::Site, object: &AppObject) -> Result<(), ManageError> {
     problems.text("description", &object.description, false);
     if site.user(object.owner).is_none() {
         problems.add("owner", "there is no such user");
+    }
+    if properties.is_some_and(|properties| properties.to_string().len() > MAX_PROPERTIES) {
+        problems.add("properties", format!("are longer than {MAX_PROPERTIES} bytes"));
     }
     problems.finish()
 }

@@ -297,3 +297,25 @@ fn visitors_own_nothing_even_if_a_rule_lets_them_create() {
     let refused = hub.repository.create_stream(&hub.visitor(), None, edit);
     assert!(matches!(refused, Err(ManageError::Refused(_))), "{refused:?}");
 }
+
+#[test]
+fn nobody_fills_an_app_with_endless_objects() {
+    let hub = Hub::new();
+    let ana = hub.user("ana");
+    let app = hub.app(&ana, "Flights");
+    let edit = |length: usize| loggia_repository::ObjectEdit {
+        object_type: Some("sheet".to_owned()),
+        properties: Some(serde_json::json!({ "text": "x".repeat(length) })),
+        ..loggia_repository::ObjectEdit::default()
+    };
+    let made = hub.repository.create_object(&ana, app, edit(1_000_000)).unwrap();
+    let refused = hub.repository.create_object(&ana, app, edit(1 << 20)).unwrap_err();
+    problems(
+        refused,
+        expect![[r#"
+        properties: are longer than 1048576 bytes
+    "#]],
+    );
+    let grown = hub.repository.update_object(&ana, made.record.id, None, edit(1 << 20));
+    assert!(matches!(grown, Err(ManageError::Invalid(_))), "{grown:?}");
+}
