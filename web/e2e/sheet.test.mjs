@@ -164,7 +164,7 @@ describe('a dropped connection', { timeout: 180_000 }, () => {
     const airline = await selectBar(page)
     const selected = await repainted(page, {}, ['kpi-flights'])
     assert.equal(lines.length, 1)
-    await lines[0].close({ code: 4000, reason: 'cut by the test' })
+    await lines[0].close({ code: 4321, reason: 'cut by the test' })
 
     await isAttached
     assert.equal(lines.length, 2, 'a new line was opened')
