@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Server, apps } from '../../tests/support/server.mjs'
-import { axe, fitsWidth, launch, leave, newcomer, picture, repainted, sheetReady } from './browser.mjs'
+import { allPainted, axe, fitsWidth, launch, leave, newcomer, picture, repainted, sheetReady } from './browser.mjs'
 
 const sheet = `/public/sense/app/${apps.penguins}/sheet/overview/state/analysis`
 const pages = [
@@ -90,8 +90,10 @@ describe('the keyboard alone', { timeout: 120_000 }, () => {
     await page.getByRole('link', { name: /Three species/ }).first().waitFor()
     await tabTo(page, /Three species/)
     await page.keyboard.press('Enter')
-    await sheetReady(page, 11)
-    await tabTo(page, /^Log in$/)
+    const cells = await sheetReady(page, 11)
+    await allPainted(page, cells)
+    // Through the whole sheet, filter pane included, and round to the title bar.
+    await tabTo(page, /^Log in$/, 120)
     await page.keyboard.press('Enter')
     await page.waitForURL((url) => url.pathname === '/public/login')
     await page.keyboard.type('ana')

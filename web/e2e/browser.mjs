@@ -210,6 +210,17 @@ function findSpot(page, object) {
   })
 }
 
+/** Does it again until it succeeds; what went wrong last is what went wrong. */
+export async function retried(act, turns = 10) {
+  for (let turn = 1; ; turn += 1) {
+    try {
+      return await act()
+    } catch (error) {
+      if (turn === turns) throw error
+    }
+  }
+}
+
 /** What axe finds on the page, as one line a finding. */
 export async function axe(page, { exclude = [] } = {}) {
   // Evaluated by the browser's own console, so that the page's content policy stays in force.

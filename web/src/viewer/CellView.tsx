@@ -87,8 +87,8 @@ export function CellView({ cell, live, isHalf }: Props) {
       aria-busy={state.kind === 'waiting'}
       style={{ '--column': `${cell.col + 1} / span ${cell.colspan}`, '--row': `${cell.row + 1} / span ${cell.rowspan}` }}
     >
-      <div class="object" ref={host} hidden={isTable} />
-      {isTable && <div class="object" ref={tableHost} />}
+      <div class="object" ref={host} hidden={isTable} onKeyDownCapture={leaveTabToTheBrowser} />
+      {isTable && <div class="object" ref={tableHost} onKeyDownCapture={leaveTabToTheBrowser} />}
       {state.kind === 'waiting' && <div class="skeleton" aria-hidden="true" />}
       {state.kind === 'failed' && (
         <div class="cell-failed">
@@ -125,6 +125,14 @@ export function CellView({ cell, live, isHalf }: Props) {
       )}
     </article>
   )
+}
+
+/**
+ * Stardust's lists answer Tab themselves and go round in circles: whoever has only a keyboard never
+ * gets out of a filter pane. The browser's own order leads through and on.
+ */
+function leaveTabToTheBrowser(event: KeyboardEvent) {
+  if (event.key === 'Tab') event.stopPropagation()
 }
 
 async function renderObject(live: Live, cell: Cell, element: HTMLElement): Promise<Rendered> {
