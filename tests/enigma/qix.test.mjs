@@ -216,6 +216,7 @@ describe('numbers', () => {
       assert.deepEqual([stacked.qSize.qcy, stacked.qSize.qcx], [3, 12])
       const [{ qData: [root] }] = stacked.qStackedDataPages
       assert.deepEqual(root.qSubNodes.map((node) => node.qText), ['Kennedy', 'La Guardia', 'Newark'])
+      assert.equal(root.qMaxPos, Math.max(...root.qSubNodes.map((node) => node.qMaxPos)), 'as far as the axis must reach')
       const leaves = root.qSubNodes.flatMap((node) => node.qSubNodes).flatMap((node) => node.qSubNodes)
       assert.equal(leaves.reduce((all, leaf) => all + leaf.qValue, 0), flights().length)
     })

@@ -345,7 +345,9 @@ impl CubeBody {
         }
         root.up = area.top;
         root.down = rows - area.top - area.height;
-        add_up(&mut root);
+        // The root says how far the axis must reach: as far as the highest stack, not all of them together.
+        root.max_positive = root.nodes.iter().map(|below| below.max_positive).fold(0.0, f64::max);
+        root.min_negative = root.nodes.iter().map(|below| below.min_negative).fold(0.0, f64::min);
         StackPage { area, root }
     }
 

@@ -412,7 +412,7 @@ async fn a_stacked_bar_chart_gets_a_tree() {
                 "qRow": 0,
                 "qUp": 0,
                 "qDown": 1,
-                "qMaxPos": 42,
+                "qMaxPos": 30,
                 "qMinNeg": 0,
                 "qSubNodes": [
                   {
