@@ -14,11 +14,12 @@ use crate::app::LoadedApp;
 use crate::effect::Effects;
 use crate::fault::Fault;
 use crate::handle::Target;
+use crate::layout::pages::has_too_many_definitions;
 use crate::patch::{Patch, weight};
 use crate::view::{StoredItem, View};
 
 /// Session objects that one engine session may hold; a page of charts makes some twenty.
-const MAX_SESSION_OBJECTS: usize = 2_000;
+const MAX_SESSION_OBJECTS: usize = 1_000;
 
 /// Bytes of properties and patches that one engine session may hold.
 const MAX_SESSION_BYTES: usize = 32 * 1024 * 1024;
@@ -204,6 +205,7 @@ impl Document {
         for patch in &patches {
             patch.apply(&mut effective)?;
         }
+        check_definitions(&effective)?;
         self.reserve(patches.iter().map(Patch::weight).sum())?;
         let kept = self.soft_patches.entry(object.id.clone()).or_default();
         let mut freed = 0;
@@ -347,6 +349,7 @@ impl Document {
         view: &View,
         properties: &mut Value,
     ) -> Result<Arc<str>, Fault> {
+        check_definitions(properties)?;
         let Value::Object(members) = properties else {
             return Err(Fault::invalid_params("qProp"));
         };
@@ -560,6 +563,14 @@ impl Document {
         self.back.push(before);
         self.forward.clear();
     }
+}
+
+/// Refuses properties with more cubes and lists than a layout computes.
+pub(crate) fn check_definitions(properties: &Value) -> Result<(), Fault> {
+    if has_too_many_definitions(properties) {
+        return Err(Fault::invalid_parameters("too many hypercubes and list objects"));
+    }
+    Ok(())
 }
 
 /// `qInfo.qType` of properties.

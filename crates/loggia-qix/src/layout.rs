@@ -8,6 +8,7 @@ pub(crate) mod definition;
 pub(crate) mod field;
 pub(crate) mod items;
 pub(crate) mod list;
+pub(crate) mod pages;
 pub(crate) mod selection;
 
 /// A member whose name says that the engine has to compute its counterpart.

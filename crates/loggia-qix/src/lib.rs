@@ -54,6 +54,15 @@ pub use crate::reload::{ReloadError, ReloadReport};
 /// Bytes of answers that may wait for a client before no more of its requests are read.
 const MAX_BACKLOG_BYTES: usize = 16 * 1024 * 1024;
 
+/// Engine sessions that one visitor may have: each tab of an app shares one, so this is many apps.
+const MAX_VISITOR_SESSIONS: usize = 20;
+
+/// Engine sessions that one person may have.
+const MAX_USER_SESSIONS: usize = 50;
+
+/// Sockets that may share one engine session.
+const MAX_SOCKETS: usize = 50;
+
 /// Requests of one socket that may wait to be executed before no more are read.
 const MAX_PENDING: usize = 256;
 
@@ -106,6 +115,17 @@ pub enum CloseReason {
     LicenceLost,
     /// The server is stopping.
     Stopping,
+    /// The caller has as many engine sessions or sockets as there may be.
+    TooManySessions,
+}
+
+/// Why a socket was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum AttachError {
+    #[error("the caller has {most} engine sessions already")]
+    Sessions { most: usize },
+    #[error("the engine session has {most} sockets already")]
+    Sockets { most: usize },
 }
 
 /// What all sockets share.
@@ -143,6 +163,7 @@ impl CloseReason {
             CloseReason::Session(_) | CloseReason::AccessLost => 4006,
             CloseReason::LicenceLost => 4002,
             CloseReason::Stopping => 4003,
+            CloseReason::TooManySessions => 4005,
         }
     }
 }
@@ -194,7 +215,24 @@ impl Engine {
         let backlog = Arc::new(AtomicUsize::new(0));
         let number = self.shared.last_socket.fetch_add(1, Ordering::Relaxed) + 1;
         let socket = Arc::new(Socket::new(number, caller, login_uri, outbox, backlog.clone()));
-        let (cell, is_attached) = self.attach(key, &socket);
+        let (cell, is_attached) = match self.attach(key, &socket) {
+            Ok(attached) => attached,
+            Err(error) => {
+                let principal = &socket.caller.principal;
+                tracing::info!(
+                    target: "loggia::refusal",
+                    code = "SES-SOCKETS",
+                    gate = "engine",
+                    principal = %principal,
+                    "refused {principal} at the engine gate: {error}"
+                );
+                let message = "There are too many open sessions; close some and try again";
+                let now = timestamp::iso(self.shared.now());
+                let frame = frame::fatal("OnMaxParallelSessionsExceeded", message, &now);
+                let _ = outgoing.send(frame).await;
+                return CloseReason::TooManySessions;
+            }
+        };
         socket.send(frame::notification(
             "OnAuthenticationInformation",
             &authentication(&socket, logout_uri.as_deref()),
@@ -297,16 +335,29 @@ impl Engine {
         }
     }
 
-    fn attach(&self, key: Key, socket: &Arc<Socket>) -> (Arc<Cell>, bool) {
+    fn attach(&self, key: Key, socket: &Arc<Socket>) -> Result<(Arc<Cell>, bool), AttachError> {
         let mut cells = self.shared.cells.lock();
         if let Some(cell) = cells.get(&key) {
+            if cell.sockets.list().len() >= MAX_SOCKETS {
+                return Err(AttachError::Sockets { most: MAX_SOCKETS });
+            }
             cell.attach(socket.clone());
-            return (cell.clone(), true);
+            return Ok((cell.clone(), true));
+        }
+        let is_visitor = socket.caller.is_anonymous();
+        let most = if is_visitor { MAX_VISITOR_SESSIONS } else { MAX_USER_SESSIONS };
+        let own = || cells.values().filter(|cell| cell.key.principal == key.principal);
+        if own().count() >= most {
+            // Sessions that only wait for their socket to come back make room for one that is here.
+            let waiting = own().find(|cell| cell.sockets.is_empty()).cloned();
+            let waiting = waiting.ok_or(AttachError::Sessions { most })?;
+            cells.remove(&waiting.key);
+            waiting.post(Job::Stop);
         }
         let cell = Cell::start(key.clone(), &self.shared);
         cell.attach(socket.clone());
         cells.insert(key, cell.clone());
-        (cell, false)
+        Ok((cell, false))
     }
 
     fn detach(

@@ -11,9 +11,10 @@ use loggia_engine::format::{NumberFormat, NumberKind};
 use serde_json::{Value, json};
 
 use super::definition::Computer;
+use super::pages::{Extent, leaves};
 use crate::wire::{self, Page, copy_client_members, items_at, text_at};
 
-pub(crate) use page::{area, cell, matrix_page, pivot_page, stack_page, straight_page};
+pub(crate) use page::{area, cell, matrix_page, pivot_page, straight_page};
 pub(crate) use read::{CubeSource, DimensionSource, read, read_dimension};
 
 /// The layout of a hypercube definition.
@@ -142,6 +143,7 @@ fn cube_layout(
     definition: &Value,
     state: &str,
 ) -> Value {
+    let extent = Extent::of_cube(cube);
     let (columns, rows) = cube.size();
     let dimensions: Vec<Value> = source
         .dimensions
@@ -181,32 +183,44 @@ fn cube_layout(
     if cube.has_others {
         layout["qHasOtherValues"] = json!(true);
     }
-    let pages: Vec<Page> =
-        items_at(definition, "qInitialDataFetch").iter().map(Page::read).collect();
-    let is_too_large =
-        pages.iter().any(|page| page.clipped(columns, rows).cells() > wire::MAX_CELLS);
-    if is_too_large {
-        layout["qError"] = json!({ "qErrorCode": 7009 });
-        return layout;
-    }
-    let (name, pages): (&str, Vec<Value>) = match cube.mode {
+    let pages = extent
+        .pages(items_at(definition, "qInitialDataFetch"))
+        .filter(|pages| computer.budget.takes_cells(extent.cells(pages)));
+    let pages = pages.and_then(|pages| match cube.mode {
         Mode::Straight => {
-            ("qDataPages", pages.iter().map(|page| straight_page(cube, *page)).collect())
+            Some(("qDataPages", pages.iter().map(|page| straight_page(cube, *page)).collect()))
         }
         Mode::Pivot => {
             let titles = measure_titles(computer, source, cube, state);
             let pages = pages.iter().map(|page| pivot_page(cube, *page, &titles)).collect();
-            ("qPivotDataPages", pages)
+            Some(("qPivotDataPages", pages))
         }
         Mode::Stacked => {
             let limit = wire::integer_at(definition, "qMaxStackedCells", 5000).max(0);
-            let limit = usize::try_from(limit).unwrap_or(0).min(wire::MAX_CELLS);
-            let pages = pages.iter().map(|page| stack_page(cube, *page, limit)).collect();
-            ("qStackedDataPages", pages)
+            let limit = usize::try_from(limit).unwrap_or(0);
+            stack_pages(cube, &pages, limit).map(|pages| ("qStackedDataPages", pages))
         }
-    };
-    layout[name] = Value::Array(pages);
+    });
+    match pages {
+        Some((name, pages)) => layout[name] = Value::Array(pages),
+        None => layout["qError"] = json!({ "qErrorCode": 7009 }),
+    }
     layout
+}
+
+/// Pages of a stacked cube, each with at most about `limit` value leaves; none where they are too
+/// large together. The first stack of a page always comes whole.
+pub(crate) fn stack_pages(cube: &Cube, pages: &[Page], limit: usize) -> Option<Vec<Value>> {
+    let mut left = wire::MAX_CELLS;
+    let mut answers = Vec::with_capacity(pages.len());
+    for asked in pages {
+        let stacks = cube.stacked(area(*asked), limit.min(left));
+        if !stacks.root.nodes.is_empty() {
+            left = left.checked_sub(leaves(&stacks.root))?;
+        }
+        answers.push(page::stack_page(&stacks));
+    }
+    Some(answers)
 }
 
 /// Titles of the measures that the cube shows.

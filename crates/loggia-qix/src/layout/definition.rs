@@ -9,6 +9,7 @@ use loggia_engine::model::FieldId;
 use loggia_engine::selection::Selections;
 use serde_json::{Value, json};
 
+use super::pages::Budget;
 use super::{Definition, Resolver, cube, field, items, list, selection};
 use crate::document::{Document, Place};
 use crate::method::Call;
@@ -24,6 +25,8 @@ pub(crate) struct Computer<'a> {
     user: String,
     /// The object whose definitions are computed: its open searches and nodes count.
     object: Option<Arc<str>>,
+    /// What one layout may still hold.
+    pub(crate) budget: Budget,
 }
 
 struct VariablesOf<'a> {
@@ -49,6 +52,7 @@ impl<'a> Computer<'a> {
                 principal.user_id()
             ),
             object: None,
+            budget: Budget::default(),
         }
     }
 
@@ -135,6 +139,14 @@ impl Resolver for Computer<'_> {
         path: &str,
         state: &str,
     ) -> Option<Value> {
+        let is_heavy = matches!(kind, Definition::HyperCube | Definition::ListObject);
+        if is_heavy && !self.budget.takes_definition() {
+            return Some(json!({
+                "qSize": { "qcx": 0, "qcy": 0 },
+                "qError": { "qErrorCode": 8 },
+                "qDataPages": [],
+            }));
+        }
         match kind {
             Definition::HyperCube => Some(cube::layout(self, definition, path, state)),
             Definition::ListObject => Some(list::layout(self, definition, path, state)),

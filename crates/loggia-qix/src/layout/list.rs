@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::cube::{DimensionSource, dimension_info, read_dimension};
 use super::definition::Computer;
+use super::pages::Extent;
 use crate::layout::cube::area;
 use crate::wire::{
-    self, Page, choice, copy_client_members, expression_at, flag_at, integer_at, items_at, text_at,
+    Page, choice, copy_client_members, expression_at, flag_at, integer_at, items_at, text_at,
 };
 
 /// The layout of a list object definition.
@@ -114,20 +115,19 @@ fn list_layout(
         .zip(&list.expressions)
         .map(|(entry, _)| json!({ "qExpr": expression_at(entry, "qExpr"), "qLibraryId": "" }))
         .collect();
-    let pages: Vec<Page> =
-        items_at(definition, "qInitialDataFetch").iter().map(Page::read).collect();
+    let extent = Extent::of_list(list);
+    let pages = extent
+        .pages(items_at(definition, "qInitialDataFetch"))
+        .filter(|pages| computer.budget.takes_cells(extent.cells(pages)));
     let mut layout = json!({
         "qSize": { "qcx": columns, "qcy": rows },
         "qDimensionInfo": dimension_info(computer, source, &list.dimension, state),
         "qExpressions": expressions,
         "qDataPages": [],
     });
-    let is_too_large =
-        pages.iter().any(|page| page.clipped(columns, rows).cells() > wire::MAX_CELLS);
-    if is_too_large {
-        layout["qError"] = json!({ "qErrorCode": 7009 });
-    } else {
-        layout["qDataPages"] = pages.iter().map(|at| page(list, *at)).collect();
+    match pages {
+        Some(pages) => layout["qDataPages"] = pages.iter().map(|at| page(list, *at)).collect(),
+        None => layout["qError"] = json!({ "qErrorCode": 7009 }),
     }
     layout
 }

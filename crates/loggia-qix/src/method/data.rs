@@ -9,13 +9,11 @@ use crate::effect::Effects;
 use crate::fault::Fault;
 use crate::handle::Target;
 use crate::layout::cube::{self, CubeSource};
+use crate::layout::pages::{self, Extent};
 use crate::layout::{self, definition::Computer, list};
 use crate::patch;
 use crate::session::Session;
 use crate::wire::{MAX_CELLS, Page};
-
-/// Pages that one call may ask for.
-const MAX_PAGES: usize = 200;
 
 type Answer = Result<(Value, Effects), Fault>;
 
@@ -39,8 +37,7 @@ pub(super) struct LocatedCube {
 pub(super) fn get_hyper_cube_data(call: &Call<'_>, session: &Session) -> Result<Value, Fault> {
     let document = session.document()?;
     let located = locate_cube(call, document)?;
-    let (columns, rows) = located.cube.size();
-    let pages = pages(call, columns, rows)?;
+    let pages = pages(call, Extent::of_cube(&located.cube))?;
     let pages: Vec<Value> =
         pages.into_iter().map(|page| cube::straight_page(&located.cube, page)).collect();
     Ok(json!({ "qDataPages": pages }))
@@ -53,17 +50,17 @@ pub(super) fn get_hyper_cube_reduced_data(
 ) -> Result<Value, Fault> {
     let document = session.document()?;
     let located = locate_cube(call, document)?;
-    let (columns, rows) = located.cube.flat_size();
-    let pages: Vec<Value> = call
-        .params
-        .list(1)?
-        .iter()
-        .take(MAX_PAGES)
-        .map(Page::read)
-        .map(|page| {
-            let whole = Page { height: rows, ..page }.clipped(columns, rows);
-            let limit = page.height.min(MAX_CELLS / whole.width.max(1));
-            cube::matrix_page(&located.cube.reduced(cube::area(whole), limit))
+    let pages = Extent::of_rows(&located.cube)
+        .thinned_pages(call.params.list(1)?)
+        .ok_or_else(Fault::pages_too_large)?;
+    // Rows without numbers have no extremes to keep: they are cut off instead.
+    let has_numbers = located.cube.measures.iter().any(|info| info.error.is_none());
+    let pages: Vec<Value> = pages
+        .into_iter()
+        .map(|(page, limit)| {
+            let height = if has_numbers { page.height } else { page.height.min(limit) };
+            let area = cube::area(Page { height, ..page });
+            cube::matrix_page(&located.cube.reduced(area, limit))
         })
         .collect();
     Ok(json!({ "qDataPages": pages }))
@@ -76,14 +73,10 @@ pub(super) fn get_hyper_cube_stack_data(
     let document = session.document()?;
     let located = locate_cube(call, document)?;
     let limit = call.params.integer(2, 10_000)?.max(0);
-    let limit = usize::try_from(limit).unwrap_or(MAX_CELLS).min(MAX_CELLS);
-    let pages: Vec<Value> = call
-        .params
-        .list(1)?
-        .iter()
-        .take(MAX_PAGES)
-        .map(|page| cube::stack_page(&located.cube, Page::read(page), limit))
-        .collect();
+    let limit = usize::try_from(limit).unwrap_or(MAX_CELLS);
+    let pages = pages::few_pages(call.params.list(1)?)
+        .and_then(|pages| cube::stack_pages(&located.cube, &pages, limit))
+        .ok_or_else(Fault::pages_too_large)?;
     Ok(json!({ "qDataPages": pages }))
 }
 
@@ -93,8 +86,7 @@ pub(super) fn get_hyper_cube_pivot_data(
 ) -> Result<Value, Fault> {
     let document = session.document()?;
     let located = locate_cube(call, document)?;
-    let (columns, rows) = located.cube.size();
-    let pages = pages(call, columns, rows)?;
+    let pages = pages(call, Extent::of_cube(&located.cube))?;
     let computer = Computer::new(call, document).of_object(located.object.id.clone());
     let titles = cube::measure_titles(&computer, &located.source, &located.cube, &located.state);
     let pages: Vec<Value> =
@@ -109,8 +101,7 @@ pub(super) fn get_list_object_data(call: &Call<'_>, session: &Session) -> Result
     let (_, def) = list::read(&computer, &located.definition, &located.path, &located.state);
     let list =
         list::compute(&computer, &def, &located.state).map_err(|_| Fault::invalid_state())?;
-    let (columns, rows) = list.size();
-    let pages = pages(call, columns, rows)?;
+    let pages = pages(call, Extent::of_list(&list))?;
     let pages: Vec<Value> = pages.into_iter().map(|page| list::page(&list, page)).collect();
     Ok(json!({ "qDataPages": pages }))
 }
@@ -174,14 +165,9 @@ pub(super) fn locate_cube(call: &Call<'_>, document: &Document) -> Result<Locate
     Ok(LocatedCube { object, path, state, source, cube })
 }
 
-/// The pages that a call asks for, bounded by what is there.
-fn pages(call: &Call<'_>, columns: usize, rows: usize) -> Result<Vec<Page>, Fault> {
-    let pages: Vec<Page> = call.params.list(1)?.iter().map(Page::read).collect();
-    let is_too_large = pages.iter().any(|page| page.clipped(columns, rows).cells() > MAX_CELLS);
-    if is_too_large || pages.len() > MAX_PAGES {
-        return Err(Fault::pages_too_large());
-    }
-    Ok(pages)
+/// The pages that a call asks for.
+fn pages(call: &Call<'_>, extent: Extent) -> Result<Vec<Page>, Fault> {
+    extent.pages(call.params.list(1)?).ok_or_else(Fault::pages_too_large)
 }
 
 fn set_expanded(call: &Call<'_>, session: &mut Session, side: Side, is_open: bool) -> Answer {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::Call;
-use crate::document::{Document, Object, generic_type, keep_identity};
+use crate::document::{Document, Object, check_definitions, generic_type, keep_identity};
 use crate::effect::Effects;
 use crate::fault::Fault;
 use crate::handle::Target;
@@ -308,6 +308,7 @@ pub(super) fn store_properties(
     object: &Object,
     mut properties: Value,
 ) -> Result<Effects, Fault> {
+    check_definitions(&properties)?;
     let effects = match &object.stored {
         None => {
             document.set_session_properties(&object.id, properties)?;

@@ -3,6 +3,7 @@
 mod access;
 mod charts;
 mod frames;
+mod limits;
 mod objects;
 mod resume;
 mod selections;

@@ -489,7 +489,7 @@ async fn objects_that_a_page_left_behind_make_room_for_new_ones() {
     let site = Site::new();
     let mut first = site.connect(site.visitor(1)).opened().await;
     let kept = json!([{ "qInfo": { "qId": "kept", "qType": "box" } }]);
-    for _ in 0..2000 {
+    for _ in 0..1000 {
         first.result(1, "CreateSessionObject", json!([{ "qInfo": { "qType": "box" } }])).await;
     }
     let full = first.call(1, "CreateSessionObject", kept.clone()).await;

@@ -200,13 +200,24 @@ impl Site {
         address: &str,
         ttl: Option<Duration>,
     ) -> Client {
+        self.connect_as(caller, address, None, ttl)
+    }
+
+    /// A socket with an identity of its own: an engine session beside the caller's others.
+    pub(crate) fn connect_as(
+        &self,
+        caller: Caller,
+        address: &str,
+        identity: Option<&str>,
+        ttl: Option<Duration>,
+    ) -> Client {
         let (requests, incoming) = mpsc::unbounded_channel();
         let (outgoing, answers) = mpsc::channel(64);
         let (ended, is_ended) = watch::channel(None);
         let connection = Connection {
             caller,
             app: Some(address.to_owned()),
-            identity: None,
+            identity: identity.map(str::to_owned),
             ttl,
             ended: is_ended,
             login_uri: Some("/public/login".to_owned()),

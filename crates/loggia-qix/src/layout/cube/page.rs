@@ -1,6 +1,8 @@
 //! Pages of a cube as the wire writes them: matrices, pivots, stacks.
 
-use loggia_engine::cube::{Area, Attribute, AttributeDimension, Cell, Cube, Node, NodeKind};
+use loggia_engine::cube::{
+    Area, Attribute, AttributeDimension, Cell, Cube, Node, NodeKind, StackPage,
+};
 use serde_json::{Map, Value, json};
 
 use super::wire_area;
@@ -28,9 +30,8 @@ pub(crate) fn matrix_page(page: &loggia_engine::cube::Page) -> Value {
     })
 }
 
-/// A page of a stacked cube; `limit` bounds its value leaves.
-pub(crate) fn stack_page(cube: &Cube, page: Page, limit: usize) -> Value {
-    let page = cube.stacked(area(page), limit);
+/// A page of a stacked cube.
+pub(crate) fn stack_page(page: &StackPage) -> Value {
     json!({ "qData": [stack_node(&page.root)], "qArea": wire_area(page.area) })
 }
 
