@@ -45,6 +45,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the file, makes it when it is missing, and brings its schema up to this release.
     pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+        make_private_file(path)?;
         let mut connection = Connection::open(path).map_err(failed)?;
         prepare(&connection)?;
         migration::run(&mut connection)?;
@@ -347,6 +348,23 @@ impl SqliteLedger<'_> {
 
 fn amount(sum: Option<i64>) -> u64 {
     sum.and_then(|sum| u64::try_from(sum).ok()).unwrap_or(0)
+}
+
+/// Makes the file when it is missing, for its owner's eyes only: password hashes are in it. The
+/// files beside it get its mode from the database library.
+fn make_private_file(path: &Path) -> Result<(), StoreError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::Failed(format!("cannot make {}: {error}", path.display()))),
+    }
 }
 
 fn open_existing(path: &Path) -> Result<Connection, StoreError> {
