@@ -47,14 +47,16 @@ impl FormScheme {
     }
 
     async fn check(&self, name: &str, password: &str, sign_in: &SignIn) -> Answer {
-        let Some(key) = self.key(name) else {
+        let possible = self.key(name);
+        // Names that nobody can have take as long to refuse as those of people, and count like them.
+        let Some(key) = possible.clone().or_else(|| stand_in(name)) else {
             return Answer::Failed(SignInFailure::WrongCredentials);
         };
         if let Err(refused) = self.attempts.begin(&key, sign_in.address, sign_in.now) {
             let wait_seconds = refused.wait_seconds;
             return Answer::Failed(SignInFailure::TooManyAttempts { wait_seconds });
         }
-        let credential = self.source.credential(&key);
+        let credential = possible.and_then(|key| self.source.credential(&key));
         let hash = credential.as_ref().map(|credential| credential.hash.clone());
         match (self.passwords.verify(password.to_owned(), hash).await, credential) {
             (Ok(true), Some(credential)) => {
@@ -82,6 +84,13 @@ impl FormScheme {
         let (directory, id) = name.split_once('\\').unwrap_or((&self.default_directory, name));
         UserKey::from_outside(directory, id).ok()
     }
+}
+
+/// The key by which attempts with a name that nobody can have are counted.
+fn stand_in(name: &str) -> Option<UserKey> {
+    let is_plain = |letter: &char| !letter.is_control() && *letter != '\\';
+    let plain: String = name.chars().filter(is_plain).take(200).collect();
+    UserKey::new(UserKey::INTERNAL_DIRECTORY, &format!("typed {plain}")).ok()
 }
 
 impl Scheme for FormScheme {
@@ -133,6 +142,21 @@ mod tests {
     async fn a_person_signs_in_with_or_without_the_directory() {
         for name in ["ana", "ANA", "LOGGIA\\ana", "loggia\\Ana", " ana "] {
             assert_eq!(sign_in(name, "secret of ana").await, Ok("LOGGIA\\ana".into()), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn names_that_nobody_can_have_cost_a_hash_like_others() {
+        let long = "x".repeat(5_000);
+        for name in ["ana", "NONE\\anonymous1", "INTERNAL\\sa_repository", &long, "", "a\\b\\c"] {
+            let source = Box::new(OnlyAna(Passwords::hash_now("secret of ana").unwrap()));
+            let form = FormScheme::new(source, Passwords::new(1, 0), "LOGGIA".into());
+            let presented =
+                SignIn { form: Some((name.into(), "x".into())), address: None, now: Moment(0) };
+            // Of two at a time only one may hash; the other learns that it would have had to.
+            let (first, second) = tokio::join!(form.attempt(&presented), form.attempt(&presented));
+            assert!(matches!(first, Answer::Failed(SignInFailure::WrongCredentials)), "{name}");
+            assert!(matches!(second, Answer::Failed(SignInFailure::Busy)), "{name}");
         }
     }
 
