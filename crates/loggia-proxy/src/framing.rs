@@ -2,7 +2,8 @@
 //! parsers could disagree; this scanner sees the bytes first and is not.
 //!
 //! It refuses by writing a NUL over the offending byte: the library answers 400 to a NUL in a
-//! head, and gives up on one in a chunk frame. Refused are bare LF and CR, folded lines, blanks
+//! head. In a body it may take the NUL for part of a chunk's extension and wait for more, so the
+//! owner of the connection has to end what comes after a broken body. Refused are bare LF and CR, folded lines, blanks
 //! before a colon, any second `Content-Length` or `Transfer-Encoding`, the two together, lengths
 //! that are not plain decimal numbers, encodings other than `chunked`, and unusual chunk frames.
 
@@ -24,8 +25,10 @@ pub enum Stage {
     Idle,
     Head,
     Body,
-    /// A refused byte was seen: nothing sensible follows.
+    /// A refused byte was seen in a head: nothing sensible follows.
     Refused,
+    /// A refused byte was seen in a body: it has no end.
+    Broken,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,7 @@ enum State {
     ChunkEnd,
     Trailers,
     Refused,
+    Broken,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +83,7 @@ impl Framing {
     pub fn stage(&self) -> Stage {
         match self.state {
             State::Refused => Stage::Refused,
+            State::Broken => Stage::Broken,
             State::Head if self.line_length == 0 && !self.head.has_request_line => Stage::Idle,
             State::Head => Stage::Head,
             _ => Stage::Body,
@@ -88,7 +93,7 @@ impl Framing {
     /// Handles at least one byte and says how many.
     fn step(&mut self, rest: &mut [u8]) -> usize {
         match self.state {
-            State::Refused => {
+            State::Refused | State::Broken => {
                 rest.fill(0);
                 rest.len()
             }
@@ -112,7 +117,8 @@ impl Framing {
                     && self.line_byte(*byte).is_err()
                 {
                     *byte = 0;
-                    self.state = State::Refused;
+                    let is_head = self.state == State::Head;
+                    self.state = if is_head { State::Refused } else { State::Broken };
                 }
                 1
             }
@@ -173,7 +179,11 @@ impl Framing {
             }
             State::ChunkEnd => self.state = State::ChunkSize,
             State::Trailers if self.line_length == 0 => self.state = State::Head,
-            State::Trailers | State::Body { .. } | State::ChunkData { .. } | State::Refused => {}
+            State::Trailers
+            | State::Body { .. }
+            | State::ChunkData { .. }
+            | State::Refused
+            | State::Broken => {}
         }
         Ok(())
     }
@@ -239,7 +249,8 @@ mod tests {
         let mut bytes = text.as_bytes().to_vec();
         let mut framing = Framing::default();
         framing.scan(&mut bytes);
-        framing.stage() != Stage::Refused && bytes == text.as_bytes()
+        let is_refused = matches!(framing.stage(), Stage::Refused | Stage::Broken);
+        !is_refused && bytes == text.as_bytes()
     }
 
     #[test]
@@ -284,11 +295,20 @@ mod tests {
             let text = format!("POST / HTTP/1.1\r\n{head}\r\n\r\n");
             assert!(!passes(&text), "{text:?}");
         }
-        for body in
-            ["0x3\r\nabc\r\n", "3\nabc\r\n", "3\r\nabcd\r\n", "-1\r\n", "\r\n", "3;a\nb\r\n"]
-        {
+        for body in [
+            "0x3\r\nabc\r\n",
+            "3\nabc\r\n",
+            "3\r\nabcd\r\n",
+            "-1\r\n",
+            "\r\n",
+            "3;a\nb\r\n",
+            "0;\n",
+            "0\r\nA: b\n\r\n",
+        ] {
             let text = format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
-            assert!(!passes(&text), "{text:?}");
+            let mut framing = Framing::default();
+            framing.scan(&mut text.clone().into_bytes());
+            assert_eq!(framing.stage(), Stage::Broken, "{text:?}");
         }
     }
 

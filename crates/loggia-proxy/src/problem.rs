@@ -146,6 +146,13 @@ impl Problem {
         Problem::new(status, "REQ-SIZE", "Too large", &text, now)
     }
 
+    /// A body that ended before it was whole, or whose framing was refused.
+    #[must_use]
+    pub fn broken_body(now: Moment) -> Problem {
+        let text = "The request's body did not arrive as a whole.";
+        Problem::new(StatusCode::BAD_REQUEST, "REQ-BODY", "Bad request", text, now)
+    }
+
     /// Writes the log line of a refusal that the repository did not make.
     pub fn log(&self, gate: &'static str, principal: &str, finding: &str) {
         info!(

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
+use http_body_util::LengthLimitError;
 use loggia_auth::secret::form_token;
 use loggia_auth::{Person, SessionSecret, SignIn, SignInFailure, sign_in};
 use loggia_model::entity::AnonymousMode;
@@ -60,7 +61,10 @@ impl Proxy {
         let Some(guest) = &entered.guest else { return done };
         let token = match header_token(headers) {
             Some(token) => Some(token.to_owned()),
-            None => read_form(body).await.and_then(|form| form.get("csrf").map(str::to_owned)),
+            None => {
+                let form = read_form(body).await.ok();
+                form.and_then(|form| form.get("csrf").map(str::to_owned))
+            }
         };
         let has_token = token.is_some_and(|token| same(&token, &guest.session.csrf));
         let is_ours = match sender(entered, headers) {
@@ -98,12 +102,23 @@ impl Proxy {
         match *method {
             Method::GET | Method::HEAD => self.who_am_i(entered),
             Method::DELETE => {
-                if sender(entered, headers) == Sender::Foreign {
-                    return self.forged(entered, "a foreign page", headers);
+                let Some(guest) = &entered.guest else {
+                    let inactive = json_response(&json!({ "session": "inactive" }));
+                    return self.without_cookie(entered, inactive);
+                };
+                let is_ours = match sender(entered, headers) {
+                    Sender::Ours => true,
+                    Sender::Unknown => {
+                        has_xrf_key(entered, headers)
+                            || header_token(headers)
+                                .is_some_and(|token| same(token, &guest.session.csrf))
+                    }
+                    Sender::Foreign => false,
+                };
+                if !is_ours {
+                    return self.forged(entered, &guest.caller.principal.to_string(), headers);
                 }
-                if let Some(guest) = &entered.guest {
-                    self.shared().sessions.end(&guest.session, SessionEnd::LoggedOut);
-                }
+                self.shared().sessions.end(&guest.session, SessionEnd::LoggedOut);
                 self.without_cookie(entered, json_response(&json!({ "session": "inactive" })))
             }
             _ => self.wrong_method(entered, headers, "GET, DELETE"),
@@ -239,9 +254,15 @@ impl Proxy {
     async fn do_login(&self, entered: &Entered, headers: &HeaderMap, body: Body) -> Response {
         let now = self.now();
         let address = entered.screened.address.to_string();
-        let Some(form) = read_form(body).await else {
-            let problem = Problem::too_large(MAX_FORM, now);
-            return self.refuse(entered, &problem, headers);
+        let form = match read_form(body).await {
+            Ok(form) => form,
+            Err(error) => {
+                let problem = match error {
+                    FormError::TooLarge => Problem::too_large(MAX_FORM, now),
+                    FormError::Broken => Problem::broken_body(now),
+                };
+                return self.refuse(entered, &problem, headers);
+            }
         };
         let target = self.target(entered, &form);
         let username = form.get("username").unwrap_or_default();
@@ -450,15 +471,44 @@ fn header_token(headers: &HeaderMap) -> Option<&str> {
     headers.get("qlik-csrf-token").and_then(|value| value.to_str().ok())
 }
 
+/// Whether the request carries a key both in its address and in a header. Another site's page
+/// cannot add the header without being asked first, and is then refused.
+fn has_xrf_key(entered: &Entered, headers: &HeaderMap) -> bool {
+    let mut sent = headers.get_all("x-qlik-xrfkey").iter();
+    let (Some(header), None) = (sent.next(), sent.next()) else { return false };
+    entered.screened.query.get("xrfkey").is_some_and(|key| {
+        let is_proper = key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_proper && header.as_bytes() == key.as_bytes()
+    })
+}
+
 fn problem_as_json(headers: &HeaderMap) -> bool {
     headers
         .get(header::ACCEPT)
         .is_some_and(|accept| accept.as_bytes().starts_with(b"application/json"))
 }
 
-async fn read_form(body: Body) -> Option<Query> {
-    let bytes = axum::body::to_bytes(body, MAX_FORM).await.ok()?;
-    Some(Query::parse(&String::from_utf8_lossy(&bytes)))
+/// Why there is no form to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum FormError {
+    #[error("the form is too large")]
+    TooLarge,
+    #[error("the form did not arrive as a whole")]
+    Broken,
+}
+
+async fn read_form(body: Body) -> Result<Query, FormError> {
+    let bytes = axum::body::to_bytes(body, MAX_FORM).await.map_err(|error| {
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(at) = cause {
+            if at.is::<LengthLimitError>() {
+                return FormError::TooLarge;
+            }
+            cause = at.source();
+        }
+        FormError::Broken
+    })?;
+    Ok(Query::parse(&String::from_utf8_lossy(&bytes)))
 }
 
 fn failed(failure: SignInFailure, now: Moment) -> Problem {

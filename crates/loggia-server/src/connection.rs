@@ -95,13 +95,13 @@ impl Guarded {
         let stage = self.framing.stage();
         // A request that came as a whole leaves the stage as it was, but it was a sign of life.
         if stage != self.stage || stage == Stage::Idle {
-            if stage == Stage::Refused {
+            if matches!(stage, Stage::Refused | Stage::Broken) {
                 self.log_refusal();
             }
             self.stage = stage;
             self.allow(match stage {
                 Stage::Idle => IDLE,
-                Stage::Head | Stage::Refused => HEAD,
+                Stage::Head | Stage::Refused | Stage::Broken => HEAD,
                 Stage::Body => BODY,
             });
         }
@@ -139,6 +139,10 @@ impl AsyncRead for Guarded {
         let this = &mut *self;
         if this.is_raw() {
             return Pin::new(&mut this.stream).poll_read(context, buffer);
+        }
+        // Nothing tells where a broken body ends: whoever reads it has to learn that it has none.
+        if this.stage == Stage::Broken {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         let before = buffer.filled().len();
         match Pin::new(&mut this.stream).poll_read(context, buffer) {

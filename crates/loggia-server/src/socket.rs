@@ -16,6 +16,8 @@ use loggia_proxy::{Entered, Guest};
 use loggia_qix::{CloseReason, Connection, sign_in_notice};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tracing::debug;
 
 use crate::front::Front;
@@ -148,9 +150,53 @@ async fn serve(engine: loggia_qix::Engine, connection: Connection, socket: WebSo
         reason
     };
     let writing = write(sink, outgoing_receiver, &last_heard);
-    let ((), reason, sink) = tokio::join!(reading, serving, writing);
-    close(sink, reason).await;
-    debug!(target: "loggia::socket", ?reason, "socket closed");
+    let (violation, reason, sink) = tokio::join!(reading, serving, writing);
+    let code = match (reason, violation) {
+        (CloseReason::ClientLeft, Some(violation)) => violation.code(),
+        _ => reason.code(),
+    };
+    close(sink, code).await;
+    debug!(target: "loggia::socket", ?reason, ?violation, "socket closed");
+}
+
+/// What a client sent that no client may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Violation {
+    Protocol,
+    Binary,
+    NoText,
+    TooLong,
+}
+
+impl Violation {
+    /// What a failed read means; none where the connection broke.
+    fn of(error: &axum::Error) -> Option<Violation> {
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
+        while let Some(at) = cause {
+            match at.downcast_ref::<tungstenite::Error>() {
+                Some(tungstenite::Error::Capacity(_)) => return Some(Violation::TooLong),
+                Some(tungstenite::Error::Utf8(_)) => return Some(Violation::NoText),
+                // That is a client that went away, not one that errs.
+                Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+                    return None;
+                }
+                Some(tungstenite::Error::Protocol(_)) => return Some(Violation::Protocol),
+                Some(_) => return None,
+                None => cause = at.source(),
+            }
+        }
+        None
+    }
+
+    /// The close code of RFC 6455 §7.4.1.
+    fn code(self) -> u16 {
+        match self {
+            Violation::Protocol => 1002,
+            Violation::Binary => 1003,
+            Violation::NoText => 1007,
+            Violation::TooLong => 1009,
+        }
+    }
 }
 
 /// Hands text frames on until the client or the engine ends.
@@ -159,23 +205,27 @@ async fn read(
     incoming: mpsc::Sender<String>,
     last_heard: &parking_lot::Mutex<Instant>,
     mut stopped: tokio::sync::oneshot::Receiver<()>,
-) {
+) -> Option<Violation> {
     loop {
         let message = tokio::select! {
             message = stream.next() => message,
-            _ = &mut stopped => return,
+            _ = &mut stopped => return None,
         };
-        let Some(Ok(message)) = message else { return };
+        let message = match message? {
+            Ok(message) => message,
+            Err(error) => return Violation::of(&error),
+        };
         *last_heard.lock() = Instant::now();
         match message {
             Message::Text(text) => {
                 if incoming.send(text.to_string()).await.is_err() {
-                    return;
+                    return None;
                 }
             }
-            Message::Close(_) => return,
-            // The protocol has text only; pings are answered below us.
-            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => {}
+            Message::Close(_) => return None,
+            Message::Binary(_) => return Some(Violation::Binary),
+            // Pings are answered below us.
+            Message::Ping(_) | Message::Pong(_) => {}
         }
     }
 }
@@ -207,9 +257,9 @@ async fn write(
     }
 }
 
-async fn close(sink: Option<SplitSink<WebSocket, Message>>, reason: CloseReason) {
+async fn close(sink: Option<SplitSink<WebSocket, Message>>, code: u16) {
     if let Some(mut sink) = sink {
-        let frame = CloseFrame { code: reason.code(), reason: "".into() };
+        let frame = CloseFrame { code, reason: "".into() };
         let _ = tokio::time::timeout(PING, sink.send(Message::Close(Some(frame)))).await;
     }
 }

@@ -1,7 +1,11 @@
 //! The attack list of `spec/security.md` §2, over raw sockets: rows 1 to 3, 5 to 9, 15, 34, and
 //! bodies that are too large.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{APP, Answer, Hub, PASSWORD};
 
@@ -86,6 +90,65 @@ async fn ambiguous_requests_are_refused_and_the_connection_ends() {
         assert!(!text.contains("set-cookie"), "{request:?}");
     }
     assert_eq!(hub.sessions(), 0);
+}
+
+#[tokio::test]
+async fn a_body_whose_chunks_are_refused_is_answered_at_once() {
+    let hub = Hub::start().await;
+    for path in ["/login", "/public/qrs/app", "/nowhere"] {
+        for body in
+            ["0;\n", "0;\nGET /public/hub HTTP/1.1\r\nHost: a\r\n\r\n", "3;a\nabc\r\n0\r\n\r\n"]
+        {
+            for pause in [false, true] {
+                let head = format!(
+                    "POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                );
+                // The client keeps its side open, and waits for us.
+                let mut stream = TcpStream::connect(hub.address()).await.unwrap();
+                stream.write_all(head.as_bytes()).await.unwrap();
+                if pause {
+                    tokio::task::yield_now().await;
+                }
+                stream.write_all(body.as_bytes()).await.unwrap();
+                let mut answer = Vec::new();
+                let read = stream.read_to_end(&mut answer);
+                let _ = tokio::time::timeout(Duration::from_secs(20), read)
+                    .await
+                    .unwrap_or_else(|_| panic!("{path} {body:?} stays open"));
+                let text = String::from_utf8_lossy(&answer);
+                let statuses = statuses(&text);
+                assert_eq!(statuses.len(), 1, "{path} {body:?}: {statuses:?}");
+                assert!((400..500).contains(&statuses[0]), "{path} {body:?}: {text}");
+                if path == "/login" {
+                    assert_eq!(statuses, [400], "{body:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sockets_that_break_the_protocol_are_told_how() {
+    let hub = Hub::start().await;
+    let path = format!("/public/app/{}", APP.text());
+    let visitor = hub.visitor().await;
+    for (what, bytes, code) in [
+        ("a binary frame", &[0x82, 0x80, 0, 0, 0, 0][..], 1003),
+        ("a text that is none", &[0x81, 0x81, 0, 0, 0, 0, 0xff][..], 1007),
+        ("a reserved opcode", &[0x83, 0x80, 0, 0, 0, 0][..], 1002),
+        ("a frame without a mask", &[0x81, 0x01, b'x'][..], 1002),
+        (
+            "a message of eight megabytes",
+            &[0x81, 0xff, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0][..],
+            1009,
+        ),
+    ] {
+        let mut socket = visitor.socket(&path, &[]).await.unwrap();
+        socket.next().await.unwrap();
+        socket.next().await.unwrap();
+        socket.send_raw(bytes).await;
+        assert_eq!(socket.closed_with().await, Some(code), "{what}");
+    }
 }
 
 #[tokio::test]

@@ -188,8 +188,40 @@ async fn forms_of_other_pages_do_nothing() {
         ana.send("DELETE", "/qps/user", &[("Origin", "https://evil.example")], "").await.status,
         403
     );
+    let (path, key) = ("/qps/user?xrfkey=0123456789abcdef", "0123456789abcdef");
+    for headers in [
+        &[][..],
+        &[("Origin", "null")],
+        &[("Sec-Fetch-Site", "none")],
+        &[("qlik-csrf-token", "0123")],
+        &[("X-Qlik-Xrfkey", "fedcba9876543210")],
+        &[("X-Qlik-Xrfkey", key), ("Origin", "https://evil.example")],
+        &[("X-Qlik-Xrfkey", key), ("Sec-Fetch-Site", "cross-site")],
+    ] {
+        assert_eq!(ana.send("DELETE", path, headers, "").await.status, 403, "{headers:?}");
+    }
     assert_eq!(ana.page("/logout").await.status, 405, "a link logs nobody out");
     assert_eq!(ana.who("").await, "LOGGIA\\ana");
     assert_eq!(ana.send("POST", "/logout", &[("Origin", &origin)], "").await.status, 303);
     assert_eq!(ana.who("").await, "nobody");
+}
+
+#[tokio::test]
+async fn clients_end_their_own_session() {
+    let hub = Hub::start().await;
+    let (path, key) = ("/qps/user?xrfkey=0123456789abcdef", "0123456789abcdef");
+    let origin = hub.origin();
+    for (name, value) in [
+        ("X-Qlik-Xrfkey", key),
+        ("Origin", &origin),
+        ("Sec-Fetch-Site", "same-origin"),
+        ("qlik-csrf-token", ""),
+    ] {
+        let mut ana = hub.user("ana", "").await;
+        let token = ana.get("/qps/csrftoken").await.header("qlik-csrf-token").to_owned();
+        let value = if value.is_empty() { &token } else { value };
+        let answer = ana.send("DELETE", path, &[(name, value)], "").await;
+        assert_eq!(answer.json(), json!({ "session": "inactive" }), "{name}");
+        assert_eq!(ana.who("").await, "nobody", "{name}");
+    }
 }

@@ -368,6 +368,23 @@ impl Socket {
         }
     }
 
+    /// Sends bytes as they are, whatever the protocol says.
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).await.unwrap();
+    }
+
+    /// Waits until the server closes, and says with which code it did.
+    pub(crate) async fn closed_with(&mut self) -> Option<u16> {
+        loop {
+            let next = tokio::time::timeout(Duration::from_secs(20), self.0.next());
+            match next.await.expect("the server did not close for a long time") {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
     /// Asks and waits for the answer to it.
     pub(crate) async fn ask(&mut self, id: u32, handle: i32, method: &str, params: Value) -> Value {
         let request = json!({ "jsonrpc": "2.0", "id": id, "handle": handle, "method": method, "params": params });
