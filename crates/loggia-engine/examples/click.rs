@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loggia_engine::Value;
-use loggia_engine::calculator::{Calculator, Context, NoSets};
+use loggia_engine::calculator::{Calculator, Context, NoSets, never};
 use loggia_engine::cube::{
     Area, CubeDef, DimensionDef, MeasureDef, Mode, OtherDef, OtherRule, SortCriteria,
 };
@@ -157,6 +157,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             now: 46_000.0,
             locale: &locale,
             user: "visitor",
+            stop: &never,
         };
         let view = calculator.view(&selections, "");
         let viewed = started.elapsed();

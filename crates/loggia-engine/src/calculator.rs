@@ -4,6 +4,7 @@
 //!
 //! Calls may compute for many milliseconds: leave the async thread first. Do not call from a rayon pool.
 
+mod bounds;
 mod cache;
 mod column;
 mod dimension;
@@ -22,6 +23,7 @@ mod pivot;
 mod listing;
 mod select;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use crate::bitmap::Bitmap;
@@ -35,10 +37,14 @@ use crate::model::{DataModel, FieldId, TableId};
 use crate::selection::{FieldSelection, Selections};
 use crate::value::Value;
 use crate::view::{View, rows_with};
+use bounds::{Failure, check};
 use cache::Cache;
 use column::{CachedColumn, ColumnKey};
 use evaluation::Evaluation;
 use formula::Reads;
+
+pub(crate) use bounds::text_bytes;
+pub use bounds::{MAX_TEXT_BYTES, Stop, never};
 
 pub(crate) use body::CubeBody;
 pub(crate) use listing::ListBody;
@@ -52,7 +58,7 @@ pub struct Calculator {
     columns: Cache<ColumnKey, CachedColumn>,
     cubes: Cache<Key<CubeDef>, Result<Arc<Cube>, CubeError>>,
     lists: Cache<Key<ListDef>, Result<Arc<List>, ListError>>,
-    values: Cache<Key<Arc<str>>, Result<Value, Arc<str>>>,
+    values: Cache<Key<Arc<str>>, Result<Value, Failure>>,
 }
 
 /// The selected elements of a field, as seen from a table.
@@ -113,6 +119,10 @@ pub struct Context<'a> {
     pub locale: &'a Locale,
     /// As `OSUser()` shows it.
     pub user: &'a str,
+    /// Asked, for each block of rows and batch of values, whether to give up: the engine has no clock and knows no
+    /// client. Once it has said so it must go on saying so. What is computed then is an error, kept nowhere and given
+    /// to nobody else.
+    pub stop: Stop<'a>,
 }
 
 /// Selections that set expressions may name.
@@ -142,6 +152,11 @@ pub enum EvaluateError {
     Syntax { problems: Vec<Problem> },
     #[error("{message}")]
     Invalid { message: Arc<str> },
+    #[error("the calculation was stopped")]
+    Stopped,
+    /// Its texts exceed [`MAX_TEXT_BYTES`].
+    #[error("the expression needs too much memory")]
+    TooLarge,
 }
 
 /// Memory that the caches of one calculator may hold.
@@ -191,12 +206,17 @@ impl Calculator {
         let interpreter = Interpreter::new(context.locale);
         let environment = Environment::new(context.now, context.locale, &interpreter, context.user);
         let prepared = build::prepare(self, context, &environment, def);
+        check(context.stop)?;
         let compute = || build::build(self, context, &environment, def, &prepared).map(Arc::new);
         if prepared.reads.named_sets || reads_more(def) {
-            return compute();
+            let cube = compute();
+            check(context.stop)?;
+            return cube;
         }
         let key = Key::new(context, &prepared.reads, def.clone());
-        self.cubes.get(&key, compute, |cube| cube.as_ref().map_or(64, |cube| cube.body.bytes()))
+        let bytes =
+            |cube: &Result<Arc<Cube>, _>| cube.as_ref().map_or(64, |cube| cube.body.bytes());
+        self.cubes.get(&key, || check(context.stop), compute, bytes)?
     }
 
     /// Computes a list, or takes it from the cache.
@@ -209,7 +229,9 @@ impl Calculator {
             || def.sort.expression.contains('{')
             || def.search.starts_with('=')
         {
-            return compute();
+            let list = compute();
+            check(context.stop)?;
+            return list;
         }
         // Expressions without sets read variables at most; those are named in the definition or not at all.
         let mut reads = Reads { clock: true, user: true, ..Reads::default() };
@@ -222,7 +244,9 @@ impl Calculator {
         reads.clock = def.expressions.iter().any(|own| own.expression.contains('('));
         reads.user = reads.clock;
         let key = Key::new(context, &reads, def.clone());
-        self.lists.get(&key, compute, |list| list.as_ref().map_or(64, |list| list.body.bytes()))
+        let bytes =
+            |list: &Result<Arc<List>, _>| list.as_ref().map_or(64, |list| list.body.bytes());
+        self.lists.get(&key, || check(context.stop), compute, bytes)?
     }
 
     /// The value of an expression over all rows; a leading `=` is optional, `$(…)` is expanded.
@@ -255,18 +279,20 @@ impl Calculator {
         if let ExprKind::Literal(value) = &expr.kind {
             return Ok(value.clone());
         }
-        let invalid = |message: Arc<str>| EvaluateError::Invalid { message };
+        check(context.stop)?;
         let interpreter = Interpreter::new(context.locale);
         let environment = Environment::new(context.now, context.locale, &interpreter, context.user);
         let mut evaluation = Evaluation::new(self, context, &environment);
         let mut preparation = evaluation.preparation();
-        let formula = preparation.prepared(expr).map_err(invalid)?;
+        let formula = preparation.prepared(expr)?;
         let reads = preparation.reads;
         if formula.slots.is_empty() || reads.named_sets {
-            return evaluation.single(&formula).map_err(invalid);
+            return Ok(evaluation.single(&formula)?);
         }
         let key = Key::new(context, &reads, Arc::<str>::from(expression));
-        self.values.get(&key, || evaluation.single(&formula), |_| 128).map_err(invalid)
+        let bytes = |value: &Result<Value, _>| 128 + value.as_ref().map_or(0, text_bytes);
+        let compute = || evaluation.single(&formula);
+        Ok(self.values.get(&key, || check(context.stop), compute, bytes)??)
     }
 
     /// Expands `$(…)` and does nothing else.
@@ -367,8 +393,9 @@ impl Calculator {
     }
 
     pub(crate) fn view_of(&self, selections: Selections) -> Arc<View> {
-        self.views.get(
+        let Ok(view) = self.views.get(
             &selections,
+            go_on,
             || {
                 let mut rows = |table, field, selection: &FieldSelection| {
                     self.selected_rows(table, field, selection)
@@ -376,7 +403,8 @@ impl Calculator {
                 Arc::new(View::new(self.model.clone(), selections.clone(), &mut rows))
             },
             |view| view.bytes(),
-        )
+        );
+        view
     }
 
     fn selected_rows(
@@ -386,8 +414,9 @@ impl Calculator {
         selection: &FieldSelection,
     ) -> Arc<Bitmap> {
         let key = (table, field, Arc::from(selection.elements()));
-        self.selected_rows.get(
+        let Ok(rows) = self.selected_rows.get(
             &key,
+            go_on,
             || {
                 let members =
                     Bitmap::from_members(self.model.values(field).len(), selection.elements());
@@ -398,8 +427,14 @@ impl Calculator {
                 Arc::new(rows.unwrap_or_else(|| Bitmap::none(self.model.table_info(table).rows)))
             },
             |rows| rows.bytes() + selection.elements().len() * 4,
-        )
+        );
+        rows
     }
+}
+
+/// Views cost a few passes over the model, which nobody's expressions make longer.
+fn go_on() -> Result<(), Infallible> {
+    Ok(())
 }
 
 /// What is wrong with an expression.

@@ -211,6 +211,12 @@ pub enum CubeError {
     /// The wire's 7009.
     #[error("the chart would have more than {limit} groups")]
     TooManyGroups { limit: usize },
+    /// The wire's 7004: the caller's [`Stop`](crate::calculator::Stop) ended it.
+    #[error("the calculation was stopped")]
+    Stopped,
+    /// The wire's 7003: its texts exceed [`MAX_TEXT_BYTES`](crate::calculator::MAX_TEXT_BYTES).
+    #[error("the chart needs too much memory")]
+    TooLarge,
 }
 
 /// Why a column is empty.

@@ -10,7 +10,7 @@
 //! use std::sync::Arc;
 //!
 //! use loggia_engine::Value;
-//! use loggia_engine::calculator::{Calculator, Context, NoSets};
+//! use loggia_engine::calculator::{Calculator, Context, NoSets, never};
 //! use loggia_engine::expression::NoVariables;
 //! use loggia_engine::format::Locale;
 //! use loggia_engine::model::DataModel;
@@ -39,6 +39,7 @@
 //!     now: 46_000.0,
 //!     locale: &Locale::default(),
 //!     user: "ana",
+//!     stop: &never,
 //! };
 //! assert_eq!(calculator.evaluate(&context, "Sum(Amount)")?, Value::Number(40.0));
 //! assert!(calculator.evaluate(&context, "Sum(Amuont)").is_err());

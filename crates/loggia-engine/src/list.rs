@@ -50,6 +50,12 @@ pub enum ListError {
     Invalid { message: Arc<str> },
     #[error("the calculation condition does not hold: {message}")]
     Condition { message: Arc<str> },
+    /// The wire's 7004: the caller's [`Stop`](crate::calculator::Stop) ended it.
+    #[error("the calculation was stopped")]
+    Stopped,
+    /// The wire's 7003: its texts exceed [`MAX_TEXT_BYTES`](crate::calculator::MAX_TEXT_BYTES).
+    #[error("the list needs too much memory")]
+    TooLarge,
 }
 
 /// A computed list.

@@ -147,6 +147,12 @@ impl FieldValues {
         FieldValues { values, numbers, ranks: OnceLock::new(), index: OnceLock::new() }
     }
 
+    /// Bytes held, orders and index included where they may be made later.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts: usize = self.values.iter().map(crate::calculator::text_bytes).sum();
+        self.values.len() * 48 + texts
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.values.len()
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use crate::calculator::text_bytes;
 use crate::value::Value;
 
 /// A table as loaded: its name and columns of equal length.
@@ -119,6 +120,12 @@ impl Column {
         &self.tags
     }
 
+    /// Memory held, about.
+    pub fn bytes(&self) -> usize {
+        let texts: usize = self.values.iter().map(text_bytes).sum();
+        self.codes.bytes() + self.values.len() * VALUE_BYTES + texts
+    }
+
     pub fn renamed(mut self, name: impl Into<Arc<str>>) -> Column {
         self.name = name.into();
         self
@@ -191,6 +198,12 @@ impl ColumnBuilder {
         self.codes.is_empty()
     }
 
+    /// Memory held so far, about.
+    pub fn bytes(&self) -> usize {
+        let values = self.dictionary.values.len() * VALUE_BYTES;
+        self.codes.len() * 4 + values + self.dictionary.text_bytes
+    }
+
     pub fn value(&self, row: usize) -> Value {
         match self.codes.get(row) {
             Some(&code) if code != NULL => self.dictionary.values[code as usize].clone(),
@@ -220,7 +233,11 @@ pub(crate) struct Dictionary {
     pub(crate) values: Vec<Value>,
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
+    text_bytes: usize,
 }
+
+/// A distinct value and its place in the index.
+const VALUE_BYTES: usize = size_of::<Value>() + 8;
 
 impl Dictionary {
     /// The code of a value that is not null.
@@ -237,6 +254,7 @@ impl Dictionary {
             hashbrown::hash_table::Entry::Vacant(free) => {
                 let code = values.len() as u32;
                 free.insert(code);
+                self.text_bytes += text_bytes(value);
                 self.values.push(value.clone());
                 code
             }

@@ -112,6 +112,16 @@ impl Fault {
         Fault::new(7009, "", "Calculation pages too large")
     }
 
+    /// A calculation took longer than its caller may ask for.
+    pub(crate) fn timed_out() -> Fault {
+        Fault::new(7004, "", "Calculation timed out")
+    }
+
+    /// A calculation would have made more text than there is memory for.
+    pub(crate) fn result_too_large() -> Fault {
+        Fault::new(7003, "", "Calculation result too large")
+    }
+
     /// The answer's `error` member.
     pub(crate) fn wire(&self) -> Value {
         json!({ "code": self.code, "parameter": self.parameter, "message": self.message })

@@ -23,6 +23,7 @@ mod layout;
 mod method;
 mod params;
 mod patch;
+mod patience;
 mod progress;
 mod queue;
 mod reload;
@@ -83,6 +84,11 @@ pub struct Settings {
     pub idle_apps: usize,
     /// Calculations that run at a time, over all sessions.
     pub parallel: usize,
+    /// How long one request of a visitor may compute. What is not computed by then is an error in its place (7004),
+    /// and the rest of the answer stands.
+    pub visitor_time: Duration,
+    /// The same for somebody who has signed in.
+    pub person_time: Duration,
     /// The folders that load scripts may read, by the name in `lib://name/path`.
     pub folders: Vec<(String, PathBuf)>,
 }
@@ -148,6 +154,8 @@ impl Default for Settings {
             longest_grace: Duration::from_secs(10 * 60),
             idle_apps: 4,
             parallel: std::thread::available_parallelism().map_or(2, usize::from) * 2,
+            visitor_time: Duration::from_secs(10),
+            person_time: Duration::from_secs(60),
             folders: Vec::new(),
         }
     }

@@ -24,6 +24,7 @@ use crate::effect::Effects;
 use crate::fault::Fault;
 use crate::handle::{Kind, Target};
 use crate::params::Params;
+use crate::patience::Patience;
 use crate::session::{Session, Socket, Sockets};
 use crate::view::View;
 
@@ -58,6 +59,8 @@ pub(crate) struct Call<'a> {
     pub(crate) params: Params,
     /// The request's id.
     pub(crate) request: &'a Value,
+    /// How long its calculations may take.
+    pub(crate) patience: &'a Patience,
 }
 
 impl Call<'_> {

@@ -1,6 +1,7 @@
 //! The order of things: requests of one engine session run one after another as far as they change
 //! it, reads between two changes run side by side, and what must be answered at once never waits.
 
+use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +20,7 @@ use crate::frame::{self, Handles, Request};
 use crate::handle::Target;
 use crate::method::{self, Call, Row, Run};
 use crate::params::Params;
+use crate::patience::Patience;
 use crate::session::{Key, Session, Socket, Sockets};
 use crate::view;
 
@@ -109,6 +111,7 @@ pub(crate) fn receive(shared: &Arc<Shared>, cell: &Cell, socket: &Arc<Socket>, t
         && let Run::AtOnce(answer) = row.run
     {
         let Request { id, params, .. } = request;
+        let patience = Patience::new(&shared.settings, &socket.caller, Arc::default());
         let call = Call {
             shared,
             socket,
@@ -117,13 +120,24 @@ pub(crate) fn receive(shared: &Arc<Shared>, cell: &Cell, socket: &Arc<Socket>, t
             target: Target::Global,
             params: Params::new(row.params, params),
             request: &id,
+            patience: &patience,
         };
         let outcome = guarded(row.name, || answer(&call));
         socket.send(frame::answer(&id, &outcome, &Handles::default()));
         return;
     }
     let is_cancelled = Arc::new(AtomicBool::new(false));
-    socket.pending.lock().insert(request.id.to_string(), is_cancelled.clone());
+    match socket.pending.lock().entry(request.id.to_string()) {
+        Entry::Vacant(free) => {
+            free.insert(is_cancelled.clone());
+        }
+        // Two requests of one id could neither be counted nor taken back.
+        Entry::Occupied(_) => {
+            let refused = Err(Fault::invalid_request("id"));
+            socket.send(frame::answer(&request.id, &refused, &Handles::default()));
+            return;
+        }
+    }
     cell.post(Job::Request { socket: socket.clone(), request, is_cancelled });
 }
 
@@ -168,7 +182,8 @@ fn perform(shared: &Arc<Shared>, cell: &Cell, job: Job) {
             let (outcome, handles) = if is_cancelled.load(Ordering::Relaxed) {
                 (Err(Fault::aborted()), Handles::default())
             } else {
-                execute(shared, cell, &socket, request, &is_cancelled)
+                let patience = Patience::new(&shared.settings, &socket.caller, is_cancelled);
+                execute(shared, cell, &socket, request, &patience)
             };
             socket.pending.lock().remove(&id.to_string());
             socket.send(frame::answer(&id, &outcome, &handles));
@@ -219,7 +234,7 @@ fn execute(
     cell: &Cell,
     socket: &Arc<Socket>,
     request: Request,
-    is_cancelled: &AtomicBool,
+    patience: &Patience,
 ) -> (Result<Value, Fault>, Handles) {
     let Request { id, handle, method, params } = request;
     let refuse = |fault| (Err(fault), Handles::default());
@@ -242,12 +257,13 @@ fn execute(
         target,
         params: Params::new(row.params, params),
         request: &id,
+        patience,
     };
     match row.run {
         Run::AtOnce(answer) => (guarded(row.name, || answer(&call)), Handles::default()),
         Run::Read(read) => {
             let outcome = guarded(row.name, || read(&call, &cell.session.read()));
-            if is_cancelled.load(Ordering::Relaxed) {
+            if patience.is_cancelled() {
                 return refuse(Fault::aborted());
             }
             (outcome, Handles::default())
@@ -271,6 +287,8 @@ fn run_change(
             cell.sockets.push(document, &effects, Some(call.socket.number));
             (Ok(value), handles)
         }
+        // What failed because it was taken back says so.
+        Err(_) if call.patience.is_cancelled() => (Err(Fault::aborted()), Handles::default()),
         Err(fault) => (Err(fault), Handles::default()),
     }
 }

@@ -7,7 +7,7 @@ mod load;
 mod source;
 mod variables;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -25,7 +25,7 @@ use crate::parse::{EachItem, ForHead, parse_command, parse_condition, parse_for,
 use crate::problem::{Found, Problem};
 
 /// What a run may know of the world.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The moment of the reload, as a serial date in local time.
     pub now: f64,
@@ -34,6 +34,21 @@ pub struct Settings {
     pub locale: Locale,
     /// Variables that exist before the script begins.
     pub variables: Vec<(Arc<str>, Value)>,
+    /// Bytes that the tables may take while they are loaded; a script that needs more ends with a problem instead of
+    /// taking the memory of everybody's apps.
+    pub memory: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            now: 0.0,
+            user: String::new(),
+            locale: Locale::default(),
+            variables: Vec::new(),
+            memory: 4 << 30,
+        }
+    }
 }
 
 /// One line of the reload's log.
@@ -91,6 +106,7 @@ pub fn run(
         turns: 0,
         loaded: Vec::new(),
         line: 1,
+        is_exhausted: Cell::new(false),
     };
     runner
         .define_subs(&outline.block)
@@ -120,6 +136,10 @@ impl Frame {
         Frame { columns, rows, labels: Vec::new() }
     }
 
+    fn bytes(&self) -> usize {
+        self.columns.iter().map(Column::bytes).sum()
+    }
+
     fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| &**column.name() == name)
     }
@@ -146,6 +166,32 @@ struct Runner<'a> {
     turns: usize,
     loaded: Vec<TableRows>,
     line: usize,
+    /// An aggregation gave up for want of memory.
+    is_exhausted: Cell<bool>,
+}
+
+/// The memory that is left for what is being loaded.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    left: usize,
+    limit: usize,
+}
+
+impl Room {
+    fn check(self, bytes: usize) -> Result<(), Found> {
+        if bytes <= self.left { Ok(()) } else { Err(self.exhausted()) }
+    }
+
+    fn exhausted(self) -> Found {
+        let limit = self.limit >> 20;
+        Found::new(0, 0, format!("the tables need more than the {limit} MB that a reload may take"))
+            .with_mend("load fewer rows or fields, or drop tables that are no longer needed with `DROP TABLE`")
+    }
+
+    /// The same for a loop over rows, asked now and then.
+    fn check_at(self, row: usize, bytes: impl FnOnce() -> usize) -> Result<(), Found> {
+        if row.is_multiple_of(256) { self.check(bytes()) } else { Ok(()) }
+    }
 }
 
 #[derive(Clone)]
@@ -168,6 +214,13 @@ const MAX_CALLS: usize = 30;
 const MAX_ROWS: usize = 500_000_000;
 
 impl Runner<'_> {
+    /// What the tables, and what is read now, leave.
+    fn room(&self, source: &Frame) -> Room {
+        let tables: usize = self.tables.iter().map(|table| table.frame.bytes()).sum();
+        let limit = self.settings.memory;
+        Room { left: limit.saturating_sub(tables + source.bytes()), limit }
+    }
+
     fn define_subs(&mut self, block: &Block) -> Result<(), Found> {
         for statement in block {
             if let StatementKind::Sub { head, body } = &statement.kind {

@@ -581,3 +581,24 @@ fn try_text(text: &str) {
         assert!(problem.line >= 1 && problem.column >= 1);
     }
 }
+
+#[test]
+fn a_script_that_needs_more_memory_than_there_is_ends_with_a_problem() {
+    for script in [
+        "A: LOAD RowNo() AS a AUTOGENERATE 400000000;",
+        "A: LOAD 1 AS a AUTOGENERATE 400000000;",
+        "A: LOAD Repeat('x', 10000) & RecNo() AS a AUTOGENERATE 100000;",
+        "A: LOAD RecNo() AS a AUTOGENERATE 5000; JOIN LOAD RecNo() AS b AUTOGENERATE 5000;",
+        "A: LOAD RecNo() AS a AUTOGENERATE 100000; B: LOAD Concat(Repeat('x', 1000) & a) AS b RESIDENT A;",
+        "A: LOAD RecNo() AS a AUTOGENERATE 1 WHILE IterNo() < 100000000;",
+        "FOR i = 1 TO 1000\nA: LOAD Repeat($(i) & 'x', 100000) AS a AUTOGENERATE 1;\nNEXT",
+    ] {
+        let settings = Settings { memory: 8 << 20, ..Settings::default() };
+        let Err(problem) = run(script, &FILES, &settings, &mut |_| {}) else {
+            panic!("{script} was run");
+        };
+        let said = problem.to_string();
+        assert!(said.contains("need more than the 8 MB that a reload may take"), "{said}");
+        assert!(said.contains("DROP TABLE"), "{said}");
+    }
+}

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::bounds::{Failure, Stop, Texts, until};
 use super::column::{Coded, RowColumn};
 use super::grouping::Feed;
-use crate::functions::AggregateKind;
+use crate::functions::{AggregateKind, MAX_TEXT};
 use crate::model::{DataModel, FieldValues};
 use crate::table::{Code, with_codes};
 use crate::value::Value;
@@ -41,17 +42,19 @@ pub(crate) fn aggregate(
     distinct: bool,
     args: &[Arc<RowColumn>],
     feed: &Feed,
+    stop: Stop<'_>,
     groups: usize,
-) -> GroupValues {
+) -> Result<GroupValues, Failure> {
     use AggregateKind as Kind;
     let Some(first) = args.first() else {
-        return GroupValues::Numbers(fold(
+        return Ok(GroupValues::Numbers(fold(
             feed,
+            stop,
             groups,
             0.0,
             |count, _| *count += 1.0,
             |count, more| *count += more,
-        ));
+        )));
     };
     let by_value = distinct
         || match kind {
@@ -62,33 +65,37 @@ pub(crate) fn aggregate(
             _ => true,
         };
     if by_value {
-        return by_occurrence(model, kind, distinct, args, feed, groups);
+        return by_occurrence(model, kind, distinct, args, feed, stop, groups);
     }
-    match kind {
-        Kind::Sum => numbers(tallies(model, first, feed, groups), |tally| tally.sum),
-        Kind::Avg => numbers(tallies(model, first, feed, groups), |tally| tally.sum / tally.count),
-        Kind::NumericCount => numbers(tallies(model, first, feed, groups), |tally| tally.count),
-        Kind::Count => {
-            GroupValues::Numbers(count_if(model, first, feed, groups, |value| !value.is_null()))
+    Ok(match kind {
+        Kind::Sum => numbers(tallies(model, first, feed, stop, groups), |tally| tally.sum),
+        Kind::Avg => {
+            numbers(tallies(model, first, feed, stop, groups), |tally| tally.sum / tally.count)
         }
+        Kind::NumericCount => {
+            numbers(tallies(model, first, feed, stop, groups), |tally| tally.count)
+        }
+        Kind::Count => GroupValues::Numbers(count_if(model, first, feed, stop, groups, |value| {
+            !value.is_null()
+        })),
         Kind::TextCount => {
-            GroupValues::Numbers(count_if(model, first, feed, groups, Value::is_text))
+            GroupValues::Numbers(count_if(model, first, feed, stop, groups, Value::is_text))
         }
         Kind::NullCount | Kind::MissingCount => {
-            GroupValues::Numbers(count_if(model, first, feed, groups, Value::is_null))
+            GroupValues::Numbers(count_if(model, first, feed, stop, groups, Value::is_null))
         }
-        Kind::Min => numbers(extremes(model, first, feed, groups), |(min, _)| min),
-        Kind::Max => numbers(extremes(model, first, feed, groups), |(_, max)| max),
-        Kind::FirstValue | Kind::LastValue => first_or_last(model, kind, first, feed, groups),
+        Kind::Min => numbers(extremes(model, first, feed, stop, groups), |(min, _)| min),
+        Kind::Max => numbers(extremes(model, first, feed, stop, groups), |(_, max)| max),
+        Kind::FirstValue | Kind::LastValue => first_or_last(model, kind, first, feed, stop, groups),
         Kind::FirstSortedValue => match args.get(1) {
-            Some(weight) => first_sorted(model, first, weight, args.get(2), feed, groups),
+            Some(weight) => first_sorted(model, first, weight, args.get(2), feed, stop, groups),
             None => GroupValues::Numbers(vec![f64::NAN; groups]),
         },
         _ => match args.get(1) {
-            Some(second) => correlation(model, first, second, feed, groups),
+            Some(second) => correlation(model, first, second, feed, stop, groups),
             None => GroupValues::Numbers(vec![f64::NAN; groups]),
         },
-    }
+    })
 }
 
 fn numbers<T>(states: Vec<T>, result: impl Fn(T) -> f64) -> GroupValues {
@@ -99,6 +106,7 @@ fn numbers<T>(states: Vec<T>, result: impl Fn(T) -> f64) -> GroupValues {
 /// the result does not depend on threads. With many groups one pass in row order costs less than joining would.
 fn fold<T: Copy + Send + Sync>(
     feed: &Feed,
+    stop: Stop<'_>,
     groups: usize,
     start: T,
     step: impl Fn(&mut T, usize) + Sync,
@@ -108,7 +116,9 @@ fn fold<T: Copy + Send + Sync>(
     const THREADED_BLOCKS: usize = 16;
     let one_block = |block: usize| {
         let mut states = vec![start; groups];
-        feed.each(block, |row, group| step(&mut states[group], row));
+        if !stop() {
+            feed.each(block, |row, group| step(&mut states[group], row));
+        }
         states
     };
     let blocks = feed.blocks();
@@ -124,7 +134,7 @@ fn fold<T: Copy + Send + Sync>(
         total.iter_mut().zip(&states).for_each(|(total, state)| join(total, state))
     };
     if blocks < THREADED_BLOCKS {
-        (0..blocks).map(one_block).for_each(&mut add);
+        feed.blocks_until(stop).map(one_block).for_each(&mut add);
     } else {
         let parts: Vec<Vec<T>> = (0..blocks).into_par_iter().map(one_block).collect();
         parts.into_iter().for_each(&mut add);
@@ -158,7 +168,13 @@ struct Tally {
     count: f64,
 }
 
-fn tallies(model: &DataModel, column: &Arc<RowColumn>, feed: &Feed, groups: usize) -> Vec<Tally> {
+fn tallies(
+    model: &DataModel,
+    column: &Arc<RowColumn>,
+    feed: &Feed,
+    stop: Stop<'_>,
+    groups: usize,
+) -> Vec<Tally> {
     let join = |tally: &mut Tally, more: &Tally| {
         tally.sum += more.sum;
         tally.count += more.count;
@@ -171,7 +187,7 @@ fn tallies(model: &DataModel, column: &Arc<RowColumn>, feed: &Feed, groups: usiz
                 tally.count += 1.0;
             }
         };
-        fold(feed, groups, Tally { sum: 0.0, count: 0.0 }, step, join)
+        fold(feed, stop, groups, Tally { sum: 0.0, count: 0.0 }, step, join)
     })
 }
 
@@ -179,6 +195,7 @@ fn extremes(
     model: &DataModel,
     column: &Arc<RowColumn>,
     feed: &Feed,
+    stop: Stop<'_>,
     groups: usize,
 ) -> Vec<(f64, f64)> {
     let join = |state: &mut (f64, f64), more: &(f64, f64)| {
@@ -190,7 +207,7 @@ fn extremes(
             let number = number(row);
             *state = (state.0.min(number), state.1.max(number));
         };
-        fold(feed, groups, (f64::NAN, f64::NAN), step, join)
+        fold(feed, stop, groups, (f64::NAN, f64::NAN), step, join)
     })
 }
 
@@ -198,6 +215,7 @@ fn count_if(
     model: &DataModel,
     column: &Arc<RowColumn>,
     feed: &Feed,
+    stop: Stop<'_>,
     groups: usize,
     counts: impl Fn(&Value) -> bool,
 ) -> Vec<f64> {
@@ -209,7 +227,7 @@ fn count_if(
                 let holds = if numbers[row].is_nan() { null } else { number };
                 *count += f64::from(u8::from(holds));
             };
-            fold(feed, groups, 0.0, step, join)
+            fold(feed, stop, groups, 0.0, step, join)
         }
         RowColumn::Coded(Coded { codes, values }) => {
             let values = values.of(model);
@@ -218,7 +236,7 @@ fn count_if(
                 .collect();
             with_codes!(&**codes, codes => {
                 let step = |count: &mut f64, row: usize| *count += counted[codes[row].index()];
-                fold(feed, groups, 0.0, step, join)
+                fold(feed, stop, groups, 0.0, step, join)
             })
         }
     }
@@ -229,6 +247,7 @@ fn first_or_last(
     kind: AggregateKind,
     column: &Arc<RowColumn>,
     feed: &Feed,
+    stop: Stop<'_>,
     groups: usize,
 ) -> GroupValues {
     const NONE: usize = usize::MAX;
@@ -241,7 +260,7 @@ fn first_or_last(
             *state = row;
         }
     };
-    let rows = fold(feed, groups, NONE, take, |state, more| {
+    let rows = fold(feed, stop, groups, NONE, take, |state, more| {
         if *more != NONE {
             take(state, *more);
         }
@@ -262,6 +281,7 @@ fn first_sorted(
     weight: &Arc<RowColumn>,
     rank: Option<&Arc<RowColumn>>,
     feed: &Feed,
+    stop: Stop<'_>,
     groups: usize,
 ) -> GroupValues {
     let coded = column.coded();
@@ -269,7 +289,7 @@ fn first_sorted(
     let rank = rank.map_or(1.0, |rank| constant(model, rank));
     let mut found: Vec<Vec<(f64, u32)>> = vec![Vec::new(); groups];
     with_numbers!(model, weight, number => {
-        for block in 0..feed.blocks() {
+        for block in feed.blocks_until(stop) {
             feed.each(block, |row, group| {
                 let (code, weight) = (coded.codes.get(row), number(row));
                 if !weight.is_nan() && code != values.null() {
@@ -294,7 +314,9 @@ fn first_sorted(
             _ => Value::Null,
         }
     };
-    GroupValues::Values(found.into_iter().map(pick).collect())
+    GroupValues::Values(
+        found.into_iter().zip(until(stop, groups)).map(|(pairs, _)| pick(pairs)).collect(),
+    )
 }
 
 fn correlation(
@@ -302,6 +324,7 @@ fn correlation(
     left: &Arc<RowColumn>,
     right: &Arc<RowColumn>,
     feed: &Feed,
+    stop: Stop<'_>,
     groups: usize,
 ) -> GroupValues {
     #[derive(Clone, Copy, Default)]
@@ -315,7 +338,7 @@ fn correlation(
     }
     let right: Vec<f64> = with_numbers!(model, right, number => {
         let mut numbers = Vec::new();
-        for block in 0..feed.blocks() {
+        for block in feed.blocks_until(stop) {
             feed.each(block, |row, _| {
                 if numbers.len() <= row {
                     numbers.resize(row + 1, f64::NAN);
@@ -345,7 +368,7 @@ fn correlation(
             state.yy += more.yy;
             state.xy += more.xy;
         };
-        fold(feed, groups, Moments::default(), step, join)
+        fold(feed, stop, groups, Moments::default(), step, join)
     });
     numbers(states, |state| {
         let covariance = state.n * state.xy - state.x * state.y;
@@ -388,7 +411,13 @@ impl Occurrences {
     }
 }
 
-fn occurrences(coded: &Coded, null: u32, feed: &Feed, groups: usize) -> Occurrences {
+fn occurrences(
+    coded: &Coded,
+    null: u32,
+    feed: &Feed,
+    stop: Stop<'_>,
+    groups: usize,
+) -> Occurrences {
     let width = null as usize + 1;
     let mut starts = Vec::with_capacity(groups + 1);
     starts.push(0);
@@ -396,7 +425,7 @@ fn occurrences(coded: &Coded, null: u32, feed: &Feed, groups: usize) -> Occurren
     if is_worth_a_place_each(groups, width, feed, 1 << 22) {
         let mut counts = vec![0u32; groups * width];
         with_codes!(&*coded.codes, codes => {
-            for block in 0..feed.blocks() {
+            for block in feed.blocks_until(stop) {
                 feed.each(block, |row, group| counts[group * width + codes[row].index()] += 1);
             }
         });
@@ -410,7 +439,7 @@ fn occurrences(coded: &Coded, null: u32, feed: &Feed, groups: usize) -> Occurren
     }
     let mut pairs: Vec<u64> = Vec::new();
     with_codes!(&*coded.codes, codes => {
-        for block in 0..feed.blocks() {
+        for block in feed.blocks_until(stop) {
             feed.each(block, |row, group| {
                 let code = codes[row].index();
                 if code + 1 != width {
@@ -438,14 +467,20 @@ fn is_worth_a_place_each(groups: usize, width: usize, feed: &Feed, most: usize) 
 }
 
 /// Counts distinct values without listing them.
-fn count_distinct(coded: &Coded, null: u32, feed: &Feed, groups: usize) -> Option<Vec<f64>> {
+fn count_distinct(
+    coded: &Coded,
+    null: u32,
+    feed: &Feed,
+    stop: Stop<'_>,
+    groups: usize,
+) -> Option<Vec<f64>> {
     let width = null as usize + 1;
     if !is_worth_a_place_each(groups, width, feed, 1 << 24) {
         return None;
     }
     let mut seen = vec![false; groups * width];
     with_codes!(&*coded.codes, codes => {
-        for block in 0..feed.blocks() {
+        for block in feed.blocks_until(stop) {
             feed.each(block, |row, group| seen[group * width + codes[row].index()] = true);
         }
     });
@@ -459,27 +494,28 @@ fn by_occurrence(
     distinct: bool,
     args: &[Arc<RowColumn>],
     feed: &Feed,
+    stop: Stop<'_>,
     groups: usize,
-) -> GroupValues {
+) -> Result<GroupValues, Failure> {
     use AggregateKind as Kind;
     let coded = args[0].coded();
     let values = coded.values.of(model);
     if kind == Kind::Count
-        && let Some(counts) = count_distinct(coded, values.null(), feed, groups)
+        && let Some(counts) = count_distinct(coded, values.null(), feed, stop, groups)
     {
-        return GroupValues::Numbers(counts);
+        return Ok(GroupValues::Numbers(counts));
     }
-    let found = occurrences(coded, values.null(), feed, groups);
+    let found = occurrences(coded, values.null(), feed, stop, groups);
     let each = |result: &dyn Fn(&[Occurrence]) -> f64| {
-        GroupValues::Numbers((0..groups).map(|group| result(found.of(group))).collect())
+        GroupValues::Numbers(until(stop, groups).map(|group| result(found.of(group))).collect())
     };
     let each_value = |result: &dyn Fn(&[Occurrence]) -> Option<u32>| {
         let value =
             |group| result(found.of(group)).map_or(Value::Null, |code| values.value(code).clone());
-        GroupValues::Values((0..groups).map(value).collect())
+        GroupValues::Values(until(stop, groups).map(value).collect())
     };
     let sample = |items: &[(u32, u32)]| Sample::of(values, items, distinct);
-    match kind {
+    Ok(match kind {
         Kind::Sum => each(&|items| sample(items).sum()),
         Kind::Avg => each(&|items| sample(items).mean()),
         Kind::Count => each(&|items| items.len() as f64),
@@ -489,7 +525,7 @@ fn by_occurrence(
         }),
         Kind::NullCount | Kind::MissingCount => {
             // Distinct nulls are one null.
-            let counts = count_if(model, &args[0], feed, groups, Value::is_null);
+            let counts = count_if(model, &args[0], feed, stop, groups, Value::is_null);
             GroupValues::Numbers(counts.into_iter().map(|count| count.min(1.0)).collect())
         }
         Kind::Min | Kind::Max => {
@@ -530,7 +566,7 @@ fn by_occurrence(
                 found.map(|(code, _)| *code)
             })
         }
-        Kind::Concat => concat(model, distinct, args, feed, groups, &found),
+        Kind::Concat => return concat(model, distinct, args, feed, stop, groups, &found),
         Kind::Median => each(&|items| sample(items).fractile(0.5)),
         Kind::Fractile => {
             let fraction = args.get(1).map_or(f64::NAN, |fraction| constant(model, fraction));
@@ -544,20 +580,22 @@ fn by_occurrence(
         Kind::Skew => each(&|items| sample(items).skewness()),
         Kind::Kurtosis => each(&|items| sample(items).kurtosis()),
         Kind::FirstValue | Kind::LastValue | Kind::FirstSortedValue | Kind::Correl => {
-            aggregate(model, kind, false, args, feed, groups)
+            return aggregate(model, kind, false, args, feed, stop, groups);
         }
-    }
+    })
 }
 
-/// The texts of a group, in the order of the third argument or else of the values, joined by the second.
+/// The texts of a group, in the order of the third argument or else of the values, joined by the second. Nothing where
+/// they are longer than any text may be.
 fn concat(
     model: &DataModel,
     distinct: bool,
     args: &[Arc<RowColumn>],
     feed: &Feed,
+    stop: Stop<'_>,
     groups: usize,
     found: &Occurrences,
-) -> GroupValues {
+) -> Result<GroupValues, Failure> {
     let coded = args[0].coded();
     let values = coded.values.of(model);
     let separator = args.get(1).map_or(String::new(), |separator| constant_text(model, separator));
@@ -565,7 +603,7 @@ fn concat(
     if let Some(weight) = args.get(2) {
         weights = vec![Vec::new(); groups];
         with_numbers!(model, weight, number => {
-            for block in 0..feed.blocks() {
+            for block in feed.blocks_until(stop) {
                 feed.each(block, |row, group| {
                     let code = coded.codes.get(row);
                     if code != values.null() {
@@ -577,7 +615,7 @@ fn concat(
     }
     let ranks = values.ranks();
     let order = |code: u32| (ranks.numeric[code as usize], ranks.text[code as usize]);
-    let joined = |group: usize| {
+    let mut joined = |group: usize| {
         let mut texts: Vec<u32> = Vec::new();
         match weights.get_mut(group) {
             Some(weighted) => {
@@ -603,10 +641,26 @@ fn concat(
         if texts.is_empty() {
             return Value::Null;
         }
-        let texts: Vec<_> = texts.into_iter().map(|code| values.value(code).text()).collect();
-        Value::from_text(&texts.join(&separator))
+        let mut whole = String::new();
+        for (at, code) in texts.into_iter().enumerate() {
+            if at > 0 {
+                whole.push_str(&separator);
+            }
+            whole.push_str(&values.value(code).text());
+            if whole.len() > MAX_TEXT {
+                return Value::Null;
+            }
+        }
+        Value::from_text(&whole)
     };
-    GroupValues::Values((0..groups).map(joined).collect())
+    let mut texts = Texts::default();
+    let mut all = Vec::with_capacity(groups);
+    for group in until(stop, groups) {
+        let text = joined(group);
+        texts.add(&text)?;
+        all.push(text);
+    }
+    Ok(GroupValues::Values(all))
 }
 
 /// The numbers of a group, ascending, with how often each occurs.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bounds::text_bytes;
 use super::build::measure_cell;
 use super::dimension::Dimension;
 use super::evaluation::Column;
@@ -100,12 +101,13 @@ impl CubeData {
         });
         let dimensions = self.dimensions.iter().map(|dimension| {
             dimension.ranks.len() * 5
+                + dimension.dimension.values.own_bytes()
                 + dimension.attributes.iter().map(|(_, column)| column.bytes()).sum::<usize>()
         });
-        let cells = self
-            .axes
-            .as_ref()
-            .map_or(0, |axes| axes.cells.len() * 40 + axes.left.leaves.len() * 200);
+        let cells = self.axes.as_ref().map_or(0, |axes| {
+            let texts = axes.cells.iter().flatten().map(text_bytes).sum::<usize>();
+            axes.cells.len() * 40 + axes.left.leaves.len() * 200 + texts
+        });
         self.codes.len() * 4 + columns.sum::<usize>() + dimensions.sum::<usize>() + cells + 2048
     }
 }

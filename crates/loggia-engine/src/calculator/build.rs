@@ -8,6 +8,7 @@ mod prepare;
 use std::sync::Arc;
 
 use super::body::{Axes, CubeBody, CubeData, DimensionData, MeasureData, Special};
+use super::bounds::{MAX_TEXT_BYTES, check};
 use super::dimension::Dimension;
 use super::evaluation::{Column, Evaluation, MAX_GROUPS};
 use super::formula::{Failure, Formula, parse_set};
@@ -38,13 +39,19 @@ pub(crate) fn build(
     if let Some(message) = unmet(calculator, context, def.condition.as_ref()) {
         return Err(CubeError::Condition { message });
     }
+    if prepared.is_too_large {
+        return Err(CubeError::TooLarge);
+    }
+    check(context.stop)?;
     let mut builder = Builder::new(calculator, context, environment, def, prepared);
     builder.collect_pivot_others();
     builder.find_rows()?;
-    builder.compute_measures();
+    builder.compute_measures()?;
     builder.suppress();
-    builder.collect_others();
+    builder.collect_others()?;
+    check(context.stop)?;
     builder.sort();
+    check(context.stop)?;
     builder.finish()
 }
 
@@ -72,6 +79,8 @@ struct Builder<'a> {
     /// The dimensions as they are without limits.
     plain_dimensions: Vec<Dimension>,
     has_others: bool,
+    /// Of the texts made for cells so far.
+    text_bytes: usize,
 }
 
 impl<'a> Builder<'a> {
@@ -126,6 +135,7 @@ impl<'a> Builder<'a> {
             specials,
             plain_dimensions,
             has_others: false,
+            text_bytes: 0,
         }
     }
 
@@ -161,7 +171,9 @@ impl<'a> Builder<'a> {
         // A formula that fails now fails again, with its message, when its values are asked for.
         let mut groups = match self.evaluation.groups_of(&formulas) {
             Ok(groups) => groups,
-            Err(_) => self.evaluation.groups_of(&[]).map_err(|_| too_many())?,
+            Err(Failure::Stopped) => return Err(CubeError::Stopped),
+            Err(Failure::TooLarge) => return Err(CubeError::TooLarge),
+            Err(Failure::Invalid(_)) => self.evaluation.groups_of(&[]).map_err(|_| too_many())?,
         };
         if self.shown_dimensions.iter().any(|&at| self.def.dimensions[at].show_all) {
             groups = self.with_excluded(groups)?;
@@ -236,22 +248,39 @@ impl<'a> Builder<'a> {
         Ok(groups)
     }
 
-    fn compute_measures(&mut self) {
+    fn compute_measures(&mut self) -> Result<(), CubeError> {
         let all = self.evaluation.all_dimensions();
-        self.columns = (0..self.shown_measures.len())
-            .map(|measure| self.measure_column(measure, &all))
-            .collect();
+        let mut columns = Vec::with_capacity(self.shown_measures.len());
+        for measure in 0..self.shown_measures.len() {
+            columns.push(self.measure_column(measure, &all)?);
+        }
+        self.columns = columns;
+        Ok(())
     }
 
-    fn measure_column(&mut self, measure: usize, dimensions: &[usize]) -> Column {
-        let Some(prepared) = self.measure(measure) else { return Column::nulls(self.groups.len()) };
+    fn measure_column(
+        &mut self,
+        measure: usize,
+        dimensions: &[usize],
+    ) -> Result<Column, CubeError> {
+        let Some(prepared) = self.measure(measure) else {
+            return Ok(Column::nulls(self.groups.len()));
+        };
         let groups = std::mem::take(&mut self.groups);
         let column = self.evaluation.column(&prepared.formula, dimensions, &groups);
         self.groups = groups;
-        column.unwrap_or_else(|message| {
-            self.measure_errors[self.shown_measures[measure]] = Some(invalid(message));
-            Column::nulls(self.groups.len())
-        })
+        match column {
+            Ok(column) => {
+                self.text_bytes += column.text_bytes();
+                if self.text_bytes > MAX_TEXT_BYTES { Err(CubeError::TooLarge) } else { Ok(column) }
+            }
+            Err(Failure::Stopped) => Err(CubeError::Stopped),
+            Err(Failure::TooLarge) => Err(CubeError::TooLarge),
+            Err(failure) => {
+                self.measure_errors[self.shown_measures[measure]] = Some(invalid(failure));
+                Ok(Column::nulls(self.groups.len()))
+            }
+        }
     }
 
     /// Leaves out rows in which no measure says anything.
@@ -499,7 +528,10 @@ impl<'a> Builder<'a> {
             self.evaluation.column_of(formula, &dimensions, &codes)
         };
         self.groups = groups;
-        column.unwrap_or_else(|_| Column::nulls(self.groups.len()))
+        let column = column.unwrap_or_else(|_| Column::nulls(self.groups.len()));
+        self.text_bytes += column.text_bytes();
+        // Beyond the bound, attributes are as if they were not there.
+        if self.text_bytes > MAX_TEXT_BYTES { Column::nulls(self.groups.len()) } else { column }
     }
 
     fn axes(&mut self, dimensions: &[DimensionData]) -> Result<Axes, CubeError> {
@@ -527,6 +559,10 @@ impl<'a> Builder<'a> {
             &self.codes,
             &formulas,
         )
-        .map_err(|_| CubeError::TooManyGroups { limit: MAX_GROUPS })
+        .map_err(|failure| match failure {
+            Failure::Stopped => CubeError::Stopped,
+            Failure::TooLarge => CubeError::TooLarge,
+            Failure::Invalid(_) => CubeError::TooManyGroups { limit: MAX_GROUPS },
+        })
     }
 }

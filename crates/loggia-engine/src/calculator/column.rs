@@ -1,13 +1,15 @@
 //! What value does each row of a table have? Columns of fields, of far fields reached over associations, and of
 //! expressions over them. None depends on selections, so they are computed once and shared by everyone.
 
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
 use super::Calculator;
+use super::bounds::{Failure, Interner, Stop, Stopped, check, check_batch};
 use crate::expression::{Environment, Expr, ExprKind, FieldRef, RowContext, eval_scalar};
 use crate::functions::Function;
 use crate::model::{DataModel, FieldId, FieldValues, NO_ROW, TableId};
-use crate::table::{Code, Codes, Dictionary, with_codes};
+use crate::table::{Code, Codes, with_codes};
 use crate::value::Value;
 
 /// Where codes find their values.
@@ -22,6 +24,14 @@ impl Values {
         match self {
             Values::Field(field) => model.values(*field),
             Values::Own(values) => values,
+        }
+    }
+
+    /// Bytes held besides the model's.
+    pub(crate) fn own_bytes(&self) -> usize {
+        match self {
+            Values::Field(_) => 0,
+            Values::Own(values) => values.bytes(),
         }
     }
 }
@@ -48,15 +58,13 @@ impl RowColumn {
     pub(crate) fn coded(&self) -> &Coded {
         match self {
             RowColumn::Coded(coded) => coded,
-            RowColumn::Numbers { numbers, coded } => coded.get_or_init(|| {
-                intern(numbers.iter().map(|&number| Value::from_number(number)), numbers.len())
-            }),
+            RowColumn::Numbers { numbers, coded } => coded.get_or_init(|| intern_numbers(numbers)),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
-            RowColumn::Coded(coded) => coded.codes.bytes(),
+            RowColumn::Coded(coded) => coded.codes.bytes() + coded.values.own_bytes(),
             RowColumn::Numbers { numbers, .. } => numbers.len() * 12,
         }
     }
@@ -86,6 +94,8 @@ pub(crate) enum CachedColumn {
     Field(Option<Arc<Codes>>),
     Mapped(Arc<FieldExpression>),
     Computed(Option<Arc<RowColumn>>),
+    /// Not to be had: its texts exceed the bound. Kept so that it is not tried again.
+    TooLarge,
 }
 
 impl CachedColumn {
@@ -93,7 +103,7 @@ impl CachedColumn {
         match self {
             CachedColumn::Link(Some(rows)) => rows.len() * 4,
             CachedColumn::Field(Some(codes)) => codes.bytes(),
-            CachedColumn::Mapped(mapped) => mapped.map.len() * 4 + mapped.values.len() * 48,
+            CachedColumn::Mapped(mapped) => mapped.map.len() * 4 + mapped.values.bytes(),
             CachedColumn::Computed(Some(column)) => column.bytes(),
             _ => 0,
         }
@@ -127,7 +137,7 @@ impl Calculator {
                     .into(),
             )
         };
-        match self.column(ColumnKey::Link(from, to), || CachedColumn::Link(compute())) {
+        match self.plain_column(ColumnKey::Link(from, to), || CachedColumn::Link(compute())) {
             CachedColumn::Link(rows) => rows,
             _ => None,
         }
@@ -145,7 +155,8 @@ impl Calculator {
             let column = self.model.column(holder, field)?;
             Some(gather(&column.codes, &rows, self.model.values(field).null()).into())
         };
-        match self.column(ColumnKey::Field(source, field), || CachedColumn::Field(compute())) {
+        match self.plain_column(ColumnKey::Field(source, field), || CachedColumn::Field(compute()))
+        {
             CachedColumn::Field(codes) => codes,
             _ => None,
         }
@@ -157,30 +168,33 @@ impl Calculator {
         field: FieldId,
         expr: &Expr,
         environment: &Environment<'_>,
-    ) -> Arc<FieldExpression> {
-        let compute = || {
+        stop: Stop<'_>,
+    ) -> Result<Arc<FieldExpression>, Failure> {
+        let compute = || -> Result<Arc<FieldExpression>, Failure> {
             let mut bound = expr.clone();
             bound.bind(&|_| Some(0));
             let values = self.model.values(field);
-            let mut dictionary = Dictionary::default();
+            let mut interner = Interner::default();
             let mut row = Row { values: vec![Value::Null], environment };
             let mut results = Vec::with_capacity(values.len() + 1);
             for code in 0..=values.null() {
+                check_batch(code as usize, stop)?;
                 row.values[0] = values.value(code).clone();
-                let value = eval_scalar(&bound, &row);
-                results.push((!value.is_null()).then(|| dictionary.intern(&value)));
+                results.push(interner.code(&eval_scalar(&bound, &row))?);
             }
+            let dictionary = interner.dictionary;
             let null = dictionary.values.len() as u32;
             let map = results.into_iter().map(|code| code.unwrap_or(null)).collect();
-            Arc::new(FieldExpression {
+            Ok(Arc::new(FieldExpression {
                 map,
                 values: Arc::new(FieldValues::new(dictionary.values.into())),
-            })
+            }))
         };
         let key = ColumnKey::Mapped(field, fingerprint(expr, environment));
-        match self.column(key, || CachedColumn::Mapped(compute())) {
-            CachedColumn::Mapped(mapped) => mapped,
-            _ => compute(),
+        let column = || compute().map_or_else(|_| CachedColumn::TooLarge, CachedColumn::Mapped);
+        match self.column(key, stop, column)? {
+            CachedColumn::Mapped(mapped) => Ok(mapped),
+            _ => Err(Failure::TooLarge),
         }
     }
 
@@ -191,13 +205,12 @@ impl Calculator {
         expr: &Expr,
         fields: &[FieldId],
         environment: &Environment<'_>,
-    ) -> Option<Arc<RowColumn>> {
+        stop: Stop<'_>,
+    ) -> Result<Option<Arc<RowColumn>>, Failure> {
         if let ([field], Some(_)) = (fields, expr.as_field()) {
-            let codes = self.field_column(source, *field)?;
-            return Some(Arc::new(RowColumn::Coded(Coded {
-                codes,
-                values: Values::Field(*field),
-            })));
+            let column =
+                |codes| Arc::new(RowColumn::Coded(Coded { codes, values: Values::Field(*field) }));
+            return Ok(self.field_column(source, *field).map(column));
         }
         let key = ColumnKey::Computed(source, fingerprint(expr, environment));
         let rows = self.model.table_info(source).rows;
@@ -209,11 +222,15 @@ impl Calculator {
                     Some(Coded { codes, values: Values::Field(field) })
                 })
                 .collect();
-            Some(Arc::new(self.computed(expr, fields, &inputs?, rows, environment)))
+            let Some(inputs) = inputs else { return CachedColumn::Computed(None) };
+            match self.computed(expr, fields, &inputs, rows, environment, stop) {
+                Ok(column) => CachedColumn::Computed(Some(Arc::new(column))),
+                Err(_) => CachedColumn::TooLarge,
+            }
         };
-        match self.column(key, || CachedColumn::Computed(compute())) {
-            CachedColumn::Computed(column) => column,
-            _ => None,
+        match self.column(key, stop, compute)? {
+            CachedColumn::Computed(column) => Ok(column),
+            _ => Err(Failure::TooLarge),
         }
     }
 
@@ -225,16 +242,17 @@ impl Calculator {
         inputs: &[Coded],
         rows: usize,
         environment: &Environment<'_>,
-    ) -> RowColumn {
+        stop: Stop<'_>,
+    ) -> Result<RowColumn, Failure> {
         if let ([field], [input]) = (fields, inputs) {
-            let mapped = self.field_expression(*field, expr, environment);
+            let mapped = self.field_expression(*field, expr, environment, stop)?;
             let null = mapped.values.null();
             let codes = with_codes!(&*input.codes, codes => codes.iter().map(|code| mapped.map[code.index()]).collect());
             let codes = Codes::pack(codes, null);
-            return RowColumn::Coded(Coded {
+            return Ok(RowColumn::Coded(Coded {
                 codes: codes.into(),
                 values: Values::Own(mapped.values.clone()),
-            });
+            }));
         }
         let mut bound = expr.clone();
         bound.bind(&|name| {
@@ -249,57 +267,117 @@ impl Calculator {
             .iter()
             .try_fold(1usize, |product, values| product.checked_mul(values.len() + 1));
         let known_size = combinations.filter(|&size| size <= rows.max(1024)).unwrap_or(0);
-        let mut known: Vec<Option<Value>> = vec![None; known_size];
+        // For each combination, one more than the place of its number or the code of its text; 0 where it is not known.
+        let mut known: Vec<u32> = vec![0; known_size];
+        let place_of = |at: usize| {
+            let codes = inputs.iter().zip(&dictionaries);
+            codes.fold(0, |place, (input, values)| {
+                place * (values.len() + 1) + input.codes.get(at) as usize
+            })
+        };
         let mut evaluate = |at: usize| {
-            let mut place = 0;
-            for (input, values) in inputs.iter().zip(&dictionaries) {
-                place = place * (values.len() + 1) + input.codes.get(at) as usize;
-            }
-            if let Some(Some(value)) = known.get(place) {
-                return value.clone();
-            }
             for ((input, values), slot) in inputs.iter().zip(&dictionaries).zip(&mut row.values) {
                 *slot = values.value(input.codes.get(at)).clone();
             }
-            let value = eval_scalar(&bound, &row);
-            if let Some(slot) = known.get_mut(place) {
-                *slot = Some(value.clone());
-            }
-            value
+            eval_scalar(&bound, &row)
         };
-        let mut numbers = Vec::with_capacity(rows);
+        let mut numbers: Vec<f64> = Vec::with_capacity(rows);
+        let mut first_text = None;
         for at in 0..rows {
+            check_batch(at, stop)?;
+            let place = if known_size > 0 { place_of(at) } else { 0 };
+            if let Some(&before) = known.get(place)
+                && before > 0
+            {
+                numbers.push(numbers[before as usize - 1]);
+                continue;
+            }
             match evaluate(at) {
                 Value::Number(number) => numbers.push(number),
                 Value::Null => numbers.push(f64::NAN),
                 other => {
-                    let before = numbers.into_iter().map(Value::from_number);
-                    let values: Vec<Value> =
-                        before.chain([other]).chain((at + 1..rows).map(&mut evaluate)).collect();
-                    return RowColumn::Coded(intern(values.into_iter(), rows));
+                    first_text = Some(other);
+                    break;
                 }
             }
+            if let Some(slot) = known.get_mut(place) {
+                *slot = numbers.len() as u32;
+            }
         }
-        RowColumn::Numbers { numbers, coded: OnceLock::new() }
+        let Some(first_text) = first_text else {
+            return Ok(RowColumn::Numbers { numbers, coded: OnceLock::new() });
+        };
+        // Texts get their codes at once, so that equal ones are not held twice.
+        let start = numbers.len();
+        let mut interner = Interner::default();
+        let mut codes: Vec<Option<u32>> = Vec::with_capacity(rows);
+        for number in numbers {
+            codes.push(interner.code(&Value::from_number(number))?);
+        }
+        codes.push(interner.code(&first_text)?);
+        known.fill(0);
+        for at in start + 1..rows {
+            check_batch(at, stop)?;
+            let place = if known_size > 0 { place_of(at) } else { 0 };
+            if let Some(&before) = known.get(place)
+                && before > 0
+            {
+                codes.push(codes[before as usize - 1]);
+                continue;
+            }
+            codes.push(interner.code(&evaluate(at))?);
+            if let Some(slot) = known.get_mut(place) {
+                *slot = codes.len() as u32;
+            }
+        }
+        Ok(RowColumn::Coded(packed(codes, interner)))
     }
 
-    fn column(&self, key: ColumnKey, compute: impl FnOnce() -> CachedColumn) -> CachedColumn {
-        self.columns.get(&key, compute, CachedColumn::bytes)
+    fn column(
+        &self,
+        key: ColumnKey,
+        stop: Stop<'_>,
+        compute: impl FnOnce() -> CachedColumn,
+    ) -> Result<CachedColumn, Stopped> {
+        self.columns.get(&key, || check(stop), compute, CachedColumn::bytes)
+    }
+
+    /// A column that costs one look-up a row.
+    fn plain_column(&self, key: ColumnKey, compute: impl FnOnce() -> CachedColumn) -> CachedColumn {
+        let Ok(column) =
+            self.columns.get(&key, || Ok::<(), Infallible>(()), compute, CachedColumn::bytes);
+        column
     }
 }
 
 /// Codes for values.
-pub(crate) fn intern(values: impl Iterator<Item = Value>, rows: usize) -> Coded {
-    const NULL: u32 = u32::MAX;
-    let mut dictionary = Dictionary::default();
+pub(crate) fn intern(
+    values: impl Iterator<Item = Value>,
+    rows: usize,
+    stop: Stop<'_>,
+) -> Result<Coded, Failure> {
+    let mut interner = Interner::default();
     let mut codes = Vec::with_capacity(rows);
-    codes
-        .extend(values.map(|value| if value.is_null() { NULL } else { dictionary.intern(&value) }));
-    let null = dictionary.values.len() as u32;
-    for code in &mut codes {
-        *code = (*code).min(null);
+    for (at, value) in values.enumerate() {
+        check_batch(at, stop)?;
+        codes.push(interner.code(&value)?);
     }
-    let values = FieldValues::new(dictionary.values.into());
+    Ok(packed(codes, interner))
+}
+
+fn intern_numbers(numbers: &[f64]) -> Coded {
+    let mut interner = Interner::default();
+    // Numbers have no texts that could become too many.
+    let code = |&number: &f64| interner.code(&Value::from_number(number)).ok().flatten();
+    let codes = numbers.iter().map(code).collect();
+    packed(codes, interner)
+}
+
+fn packed(codes: Vec<Option<u32>>, interner: Interner) -> Coded {
+    let values = interner.dictionary.values;
+    let null = values.len() as u32;
+    let codes = codes.into_iter().map(|code| code.unwrap_or(null)).collect();
+    let values = FieldValues::new(values.into());
     Coded { codes: Codes::pack(codes, null).into(), values: Values::Own(Arc::new(values)) }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bounds::Stop;
 use super::column::{Coded, Values, gather, intern};
 use super::evaluation::Evaluation;
 use super::formula::{Argument, Failure, Preparation, parse};
@@ -181,7 +182,7 @@ impl Calculator {
             return Err(super::formula::no_such_field(trimmed));
         }
         let argument = preparation.argument(expr)?;
-        self.row_dimension(&argument, environment)
+        self.row_dimension(&argument, environment, context.stop)
     }
 
     /// A field by name, with or without brackets or quotes.
@@ -203,9 +204,10 @@ impl Calculator {
         &self,
         argument: &Argument,
         environment: &Environment<'_>,
+        stop: Stop<'_>,
     ) -> Result<Dimension, Failure> {
         if let [field] = argument.fields[..] {
-            let mapped = self.field_expression(field, &argument.expr, environment);
+            let mapped = self.field_expression(field, &argument.expr, environment, stop)?;
             return Ok(Dimension {
                 base: Base::Mapped { field, map: mapped.map.clone().into() },
                 values: Values::Own(mapped.values.clone()),
@@ -215,10 +217,10 @@ impl Calculator {
             Failure::from("the fields of the dimension are not associated with each other")
         })?;
         let column = self
-            .expression_column(table, &argument.expr, &argument.fields, environment)
+            .expression_column(table, &argument.expr, &argument.fields, environment, stop)?
             .ok_or_else(|| {
-            Failure::from("the fields of the dimension are not associated with each other")
-        })?;
+                Failure::from("the fields of the dimension are not associated with each other")
+            })?;
         let Coded { codes, values } = column.coded().clone();
         Ok(Dimension { base: Base::Rows { table, codes }, values })
     }
@@ -248,7 +250,8 @@ impl Calculator {
         let formula = evaluation.prepared(expr)?;
         let codes: Vec<u32> = (0..=self.model.values(field).null()).collect();
         let column = evaluation.column_by_codes(&formula, &codes)?;
-        let coded = intern((0..codes.len()).map(|code| column.get(code)), codes.len());
+        let coded =
+            intern((0..codes.len()).map(|code| column.get(code)), codes.len(), context.stop)?;
         Ok(Dimension {
             base: Base::Mapped { field, map: coded.codes.to_vec().into() },
             values: coded.values,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::aggregate::{GroupValues, aggregate};
+use super::bounds::{Texts, check, check_batch, own_text_bytes};
 use super::dimension::Dimension;
 use super::formula::{AggregateSpec, Failure, Formula, Preparation, Slot};
 use super::grouping::{Feed, Grouping};
@@ -99,8 +100,15 @@ impl Column {
         Column { numbers: vec![f64::NAN; len], values: None }
     }
 
+    /// Bytes of the texts that it does not share with others.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.values.as_ref().map_or(0, |values| values.iter().map(own_text_bytes).sum())
+    }
+
     pub(crate) fn bytes(&self) -> usize {
-        self.numbers.len() * 8 + self.values.as_ref().map_or(0, |values| values.len() * 48)
+        self.numbers.len() * 8
+            + self.values.as_ref().map_or(0, |values| values.len() * 48)
+            + self.text_bytes()
     }
 }
 
@@ -219,11 +227,16 @@ impl<'a> Evaluation<'a> {
             return Ok(Column { numbers, values: None });
         }
         let mut row = GroupRow { slots: &slots, at: 0, group: 0, evaluation: self };
-        let values = groups.iter().enumerate().map(|(at, &group)| {
+        let mut values = Vec::with_capacity(groups.len());
+        let mut texts = Texts::default();
+        for (at, &group) in groups.iter().enumerate() {
+            check_batch(at, self.context.stop)?;
             (row.at, row.group) = (at, group);
-            eval_scalar(&formula.expr, &row)
-        });
-        Ok(Column::from_values(values.collect()))
+            let value = eval_scalar(&formula.expr, &row);
+            texts.add_own(&value)?;
+            values.push(value);
+        }
+        Ok(Column::from_values(values))
     }
 
     fn slot_values(
@@ -310,7 +323,9 @@ impl<'a> Evaluation<'a> {
             Some(merged) if is_full => (Arc::new(feed.regrouped(&merged.map)), merged.len),
             _ => (feed, self.grouping(&kept).len()),
         };
-        let values = aggregate(self.model(), spec.kind, spec.distinct, &args, &feed, len);
+        let stop = self.context.stop;
+        let values = aggregate(self.model(), spec.kind, spec.distinct, &args, &feed, stop, len)?;
+        check(stop)?;
         let places =
             (kept.len() != dimensions.len()).then(|| self.projected(dimensions, &kept, groups));
         Ok(SlotValues { values, places })

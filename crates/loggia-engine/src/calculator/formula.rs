@@ -67,7 +67,7 @@ pub(crate) struct Preparation<'a> {
     pub(crate) reads: Reads,
 }
 
-pub(crate) type Failure = Arc<str>;
+pub(crate) use super::bounds::Failure;
 
 impl Preparation<'_> {
     /// Parses and prepares a text. An empty one is null.

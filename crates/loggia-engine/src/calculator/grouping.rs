@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::bounds::{Stop, check_batch, until};
 use crate::bitmap::{Bitmap, Bits};
 use crate::table::{Code, Codes, with_codes};
 
@@ -147,6 +148,7 @@ impl Grouping {
         columns: &[Arc<Codes>],
         rows: Option<&Bitmap>,
         len: usize,
+        stop: Stop<'_>,
     ) -> Groups {
         let groups = match (&mut self.numbering, columns) {
             (_, []) => Groups::One,
@@ -172,8 +174,12 @@ impl Grouping {
                     numbers[row] = self.add(&codes);
                 };
                 match rows {
-                    Some(rows) => rows.iter().for_each(&mut number),
-                    None => (0..len).for_each(&mut number),
+                    Some(rows) => {
+                        let goes_on = |(at, _): &(usize, usize)| check_batch(*at, stop).is_ok();
+                        let rows = rows.iter().enumerate().take_while(goes_on);
+                        rows.for_each(|(_, row)| number(row));
+                    }
+                    None => until(stop, len).for_each(&mut number),
                 }
                 Groups::Codes(Arc::new(Codes::U32(numbers)))
             }
@@ -249,6 +255,11 @@ impl Feed {
             Feed::Rows { len, .. } => len.div_ceil(BLOCK),
             Feed::Pairs { rows, .. } => rows.len().div_ceil(BLOCK),
         }
+    }
+
+    /// The blocks, as long as nobody stops.
+    pub(crate) fn blocks_until(&self, stop: Stop<'_>) -> impl Iterator<Item = usize> {
+        (0..self.blocks()).take_while(move |_| !stop())
     }
 
     /// Calls `visit` with each row of a block and its group.

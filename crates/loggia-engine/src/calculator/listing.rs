@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bounds::{Failure, check, check_batch};
 use super::build::{describe, frequencies, indicator, measure_cell, ranks_of, unmet};
 use super::dimension::Dimension;
 use super::evaluation::{Column, Evaluation};
@@ -63,7 +64,7 @@ pub(crate) fn build(
     let mut preparation = evaluation.preparation();
     let dimension = calculator
         .dimension(context, &def.expression, &mut preparation, &environment)
-        .map_err(|message| ListError::Invalid { message })?;
+        .map_err(ListError::from)?;
     evaluation.dimensions = vec![dimension.clone()];
     let view = evaluation.view();
     let states = dimension.states(&view);
@@ -76,6 +77,7 @@ pub(crate) fn build(
     };
     let ranks = ranks_of(&dimension, &view, &def.sort, by_expression.as_ref(), def.reverse);
     let selected_first = def.auto_sort_rows > 0 && len > def.auto_sort_rows as usize;
+    check(context.stop)?;
     let mut codes = all;
     codes.sort_unstable_by_key(|&code| {
         let is_selected = states[code as usize].is_selected();
@@ -92,7 +94,10 @@ pub(crate) fn build(
     for own in &def.expressions {
         let (column, error) = match value_column(&mut evaluation, &own.expression, &codes) {
             Ok(column) => (column, None),
-            Err(message) => (Column::nulls(codes.len()), Some(ColumnError::Invalid { message })),
+            Err(failure @ (Failure::Stopped | Failure::TooLarge)) => return Err(failure.into()),
+            Err(Failure::Invalid(message)) => {
+                (Column::nulls(codes.len()), Some(ColumnError::Invalid { message }))
+            }
         };
         infos.push(expression_info(&column, error));
         expressions.push((own.number_format.clone(), column));
@@ -126,7 +131,7 @@ fn value_column(
     evaluation: &mut Evaluation<'_>,
     text: &str,
     codes: &[u32],
-) -> Result<Column, Arc<str>> {
+) -> Result<Column, Failure> {
     let Some(expr) = parse(text)? else { return Ok(Column::nulls(codes.len())) };
     let formula = evaluation.prepared(expr)?;
     // The rows of the values first, so that all have their groups.
@@ -178,7 +183,11 @@ impl ListBody {
     pub(crate) fn bytes(&self) -> usize {
         let data = &*self.data;
         let columns: usize = data.expressions.iter().map(|(_, column)| column.bytes()).sum();
-        data.codes.len() * 8 + self.states.len() + columns + 1024
+        data.codes.len() * 8
+            + self.states.len()
+            + columns
+            + data.dimension.values.own_bytes()
+            + 1024
     }
 
     pub(crate) fn size(&self) -> (usize, usize) {
@@ -297,17 +306,23 @@ impl Matcher {
     ) -> Result<Vec<bool>, ListError> {
         let model = evaluation.model();
         let values = dimension.dictionary(model);
-        let by_text = |holds: &dyn Fn(&str) -> bool| {
-            values.values.iter().map(|value| holds(&value.text())).collect()
+        let stop = evaluation.context.stop;
+        let by_text = |holds: &dyn Fn(&str) -> bool| -> Result<Vec<bool>, ListError> {
+            let mut found = Vec::with_capacity(values.len());
+            for (at, value) in values.values.iter().enumerate() {
+                check_batch(at, stop)?;
+                found.push(holds(&value.text()));
+            }
+            Ok(found)
         };
         match self {
-            Matcher::Words(words) => Ok(by_text(&|text| {
+            Matcher::Words(words) => by_text(&|text| {
                 let folded: Vec<char> = text.chars().map(fold).collect();
                 words.iter().any(|word| find_word(&folded, word).is_some())
-            })),
-            Matcher::Pattern(pattern) => Ok(by_text(&|text| wildcard_matches(pattern, text))),
+            }),
+            Matcher::Pattern(pattern) => by_text(&|text| wildcard_matches(pattern, text)),
             Matcher::Search(Search::Pattern(pattern)) => {
-                Ok(by_text(&|text| wildcard_matches(pattern, text)))
+                by_text(&|text| wildcard_matches(pattern, text))
             }
             Matcher::Search(Search::Range(bounds)) => {
                 let limits: Option<Vec<_>> = bounds
@@ -332,13 +347,9 @@ impl Matcher {
                 Ok(values.numbers[..values.len()].iter().map(holds).collect())
             }
             Matcher::Search(Search::Expression(expr)) => {
-                let formula = evaluation
-                    .prepared(Clone::clone(expr))
-                    .map_err(|message| ListError::Invalid { message })?;
+                let formula = evaluation.prepared(Clone::clone(expr))?;
                 let codes: Vec<u32> = (0..values.null()).collect();
-                let column = evaluation
-                    .column_by_codes(&formula, &codes)
-                    .map_err(|message| ListError::Invalid { message })?;
+                let column = evaluation.column_by_codes(&formula, &codes)?;
                 Ok((0..codes.len()).map(|code| is_true(&column.get(code))).collect())
             }
         }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::bounds::{check, check_batch};
 use super::evaluation::Evaluation;
 use super::formula::{Failure, no_such_field};
 use crate::bitmap::Bitmap;
@@ -184,6 +185,7 @@ impl Evaluation<'_> {
             ElementSet::List(list) => {
                 let mut found = Bitmap::none(len);
                 for element in list {
+                    check(self.context.stop)?;
                     match element {
                         Element::Value(value) => self.find_value(field, value, &mut found),
                         Element::Search(search) => found.unite(&self.matches(base, field, search)?),
@@ -295,12 +297,14 @@ impl Evaluation<'_> {
         match search {
             Search::Pattern(pattern) => {
                 let values = self.model().values(field);
-                Ok(Bitmap::from_fn(values.len(), |element| {
-                    crate::expression::wildcard_matches(
-                        pattern,
-                        &values.value(element as u32).text(),
-                    )
-                }))
+                let mut found = Bitmap::none(values.len());
+                for (element, value) in values.values.iter().enumerate() {
+                    check_batch(element, self.context.stop)?;
+                    if crate::expression::wildcard_matches(pattern, &value.text()) {
+                        found.insert(element);
+                    }
+                }
+                Ok(found)
             }
             Search::Range(bounds) => Ok(self.in_bounds(field, bounds)),
             Search::Expression(expr) => self.where_true(base, field, expr),

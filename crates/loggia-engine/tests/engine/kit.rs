@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use loggia_engine::Value;
-use loggia_engine::calculator::{Calculator, Context, NoSets};
+use loggia_engine::calculator::{Calculator, Context, NoSets, never};
 use loggia_engine::cube::{
     Area, Cell, Cube, CubeDef, DimensionDef, MeasureDef, Mode, Node, SortCriteria,
 };
@@ -80,6 +80,7 @@ impl App {
             now: 46_000.0,
             locale: &self.locale,
             user: "ana",
+            stop: &never,
         }
     }
 

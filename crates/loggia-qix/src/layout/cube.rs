@@ -243,6 +243,8 @@ fn error_layout(
     let (code, message) = match error {
         CubeError::Condition { message } => (7005, computer.label(message, state)),
         CubeError::TooManyGroups { .. } => (7009, String::new()),
+        CubeError::Stopped => (7004, String::new()),
+        CubeError::TooLarge => (7003, String::new()),
     };
     json!({
         "qSize": { "qcx": 0, "qcy": 0 },

@@ -13,6 +13,7 @@ use super::pages::Budget;
 use super::{Definition, Resolver, cube, field, items, list, selection};
 use crate::document::{Document, Place};
 use crate::method::Call;
+use crate::patience::Patience;
 use crate::timestamp;
 use crate::view::View;
 use crate::wire;
@@ -23,6 +24,7 @@ pub(crate) struct Computer<'a> {
     pub(crate) view: &'a View,
     now: f64,
     user: String,
+    patience: &'a Patience,
     /// The object whose definitions are computed: its open searches and nodes count.
     object: Option<Arc<str>>,
     /// What one layout may still hold.
@@ -51,6 +53,7 @@ impl<'a> Computer<'a> {
                 principal.directory(),
                 principal.user_id()
             ),
+            patience: call.patience,
             object: None,
             budget: Budget::default(),
         }
@@ -78,6 +81,7 @@ impl<'a> Computer<'a> {
             now: self.now,
             locale: &self.document.loaded.locale,
             user: &self.user,
+            stop: &|| self.patience.is_over(),
         })
     }
 

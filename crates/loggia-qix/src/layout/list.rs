@@ -134,13 +134,15 @@ fn list_layout(
 
 fn error_layout(error: &ListError) -> Value {
     let (code, message) = match error {
-        ListError::Condition { message } => (7005, message),
-        ListError::Invalid { message } => (7000, message),
+        ListError::Condition { message } => (7005, &**message),
+        ListError::Invalid { message } => (7000, &**message),
+        ListError::Stopped => (7004, ""),
+        ListError::TooLarge => (7003, ""),
     };
     json!({
         "qSize": { "qcx": 0, "qcy": 0 },
         "qError": { "qErrorCode": code },
-        "qCalcCondMsg": &**message,
+        "qCalcCondMsg": message,
         "qDimensionInfo": {
             "qFallbackTitle": "",
             "qGroupFieldDefs": [],

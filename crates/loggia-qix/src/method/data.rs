@@ -161,6 +161,8 @@ pub(super) fn locate_cube(call: &Call<'_>, document: &Document) -> Result<Locate
     let cube = cube::compute(&computer, &source, &state).map_err(|error| match error {
         CubeError::Condition { .. } => Fault::invalid_state(),
         CubeError::TooManyGroups { .. } => Fault::pages_too_large(),
+        CubeError::Stopped => Fault::timed_out(),
+        CubeError::TooLarge => Fault::result_too_large(),
     })?;
     Ok(LocatedCube { object, path, state, source, cube })
 }

@@ -1,6 +1,7 @@
 //! Conversations with the engine interface as clients hold them.
 
 mod access;
+mod bounds;
 mod charts;
 mod frames;
 mod limits;

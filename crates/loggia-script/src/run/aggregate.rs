@@ -1,6 +1,7 @@
 //! Aggregations over the rows of a group.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use loggia_engine::Value;
@@ -72,9 +73,24 @@ pub(super) fn aggregated(aggregate: &Aggregate, rows: &[u32], context: &Rows<'_,
 }
 
 fn evaluated(expr: &Expr, rows: &[u32], context: &Rows<'_, '_>) -> Vec<Value> {
-    rows.iter()
-        .map(|row| eval_scalar(expr, &Rows { row: *row as usize, group: None, ..*context }))
-        .collect()
+    let limit = context.runner.settings.memory / 2;
+    let mut texts = 0;
+    let mut values = Vec::with_capacity(rows.len());
+    for row in rows {
+        let value = eval_scalar(expr, &Rows { row: *row as usize, group: None, ..*context });
+        // Texts of the source are held anyway.
+        if let Value::Text(text) | Value::Dual(_, text) = &value
+            && Arc::strong_count(text) == 1
+        {
+            texts += text.len();
+        }
+        values.push(value);
+        if texts > limit {
+            context.runner.is_exhausted.set(true);
+            break;
+        }
+    }
+    values
 }
 
 /// The value at a rank among the numbers, in this order.
@@ -118,6 +134,11 @@ fn concatenated(
     };
     parts.retain(|(_, value)| !value.is_null());
     if parts.is_empty() {
+        return Value::Null;
+    }
+    let length = parts.iter().map(|(_, value)| value.text().len() + delimiter.text().len());
+    if length.sum::<usize>() > context.runner.settings.memory / 2 {
+        context.runner.is_exhausted.set(true);
         return Value::Null;
     }
     parts.sort_by(|(left, _), (right, _)| left.cmp(right));

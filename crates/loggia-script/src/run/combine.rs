@@ -7,7 +7,7 @@ use loggia_engine::Value;
 use loggia_engine::expression::wildcard_matches;
 use loggia_engine::table::{Column, ColumnBuilder};
 
-use super::{Frame, MAX_ROWS, Runner, TableRows, Work};
+use super::{Frame, MAX_ROWS, Room, Runner, TableRows, Work};
 use crate::command::{JoinKind, Target};
 use crate::problem::Found;
 
@@ -23,7 +23,8 @@ impl Runner<'_> {
         let table = match target {
             Target::Join { kind, table } => {
                 let at = self.target_table(table.as_ref())?;
-                let joined = joined(&self.tables[at].frame, &frame, kind)?;
+                let room = self.room(&frame);
+                let joined = joined(&self.tables[at].frame, &frame, kind, room)?;
                 self.tables[at].frame = joined;
                 at
             }
@@ -57,6 +58,8 @@ impl Runner<'_> {
                 self.add(name, frame)
             }
         };
+        // Something must be left, or what is held exceeds the limit already.
+        self.room(&Frame::default()).check(1)?;
         let Work { name, frame } = &self.tables[table];
         let (name, fields, total) = (name.clone(), frame.columns.len(), frame.rows);
         let noun = |count: usize, one: &str, many: &str| {
@@ -261,7 +264,7 @@ fn common_keys(left: &Frame, right: &Frame) -> (Vec<Option<u32>>, Vec<Option<u32
 }
 
 /// Rows that agree in all common fields stand beside each other.
-fn joined(left: &Frame, right: &Frame, kind: JoinKind) -> Result<Frame, Found> {
+fn joined(left: &Frame, right: &Frame, kind: JoinKind, room: Room) -> Result<Frame, Found> {
     let (left_keys, right_keys) = common_keys(left, right);
     let mut by_key: HashMap<u32, Vec<u32>> = HashMap::new();
     for (row, key) in right_keys.iter().enumerate() {
@@ -284,6 +287,7 @@ fn joined(left: &Frame, right: &Frame, kind: JoinKind) -> Result<Frame, Found> {
             }
             None => {}
         }
+        room.check_at(row, || pairs.len() * size_of::<(Option<u32>, Option<u32>)>())?;
         if pairs.len() > MAX_ROWS {
             return Err(Found::new(0, 0, format!("the join makes more than {MAX_ROWS} rows"))
                 .with_mend("do the tables share the fields you mean?"));
@@ -293,8 +297,10 @@ fn joined(left: &Frame, right: &Frame, kind: JoinKind) -> Result<Frame, Found> {
         let unmatched = (0..right.rows as u32).filter(|row| !matched[*row as usize]);
         pairs.extend(unmatched.map(|row| (None, Some(row))));
     }
+    let mut held = pairs.len() * size_of::<(Option<u32>, Option<u32>)>();
     let mut columns = Vec::new();
     for column in &left.columns {
+        room.check(held + pairs.len() * 4 + column.bytes())?;
         let mut builder = ColumnBuilder::new(column.name().clone());
         let partner = right.column(column.name()).map(|at| &right.columns[at]);
         let mut own = Copier::new(column);
@@ -307,8 +313,10 @@ fn joined(left: &Frame, right: &Frame, kind: JoinKind) -> Result<Frame, Found> {
             }
         }
         columns.push(tagged_like(builder.finish(), &[column]));
+        held += columns.last().map_or(0, Column::bytes);
     }
     for column in right.columns.iter().filter(|column| left.column(column.name()).is_none()) {
+        room.check(held + pairs.len() * 4 + column.bytes())?;
         let mut builder = ColumnBuilder::new(column.name().clone());
         let mut own = Copier::new(column);
         for (_, row) in &pairs {
@@ -318,6 +326,7 @@ fn joined(left: &Frame, right: &Frame, kind: JoinKind) -> Result<Frame, Found> {
             }
         }
         columns.push(tagged_like(builder.finish(), &[column]));
+        held += columns.last().map_or(0, Column::bytes);
     }
     Ok(Frame::new(columns, pairs.len()))
 }

@@ -12,7 +12,7 @@ use loggia_engine::functions::{Function, FunctionKind};
 use loggia_engine::table::{Column, ColumnBuilder};
 
 use super::context::{Progress, Rows};
-use super::{Frame, MAX_ROWS, Runner, combine, source};
+use super::{Frame, MAX_ROWS, Room, Runner, combine, source};
 use crate::command::{Load, LoadField, Source, Step, Target};
 use crate::problem::Found;
 
@@ -86,6 +86,7 @@ impl Runner<'_> {
                     let frame = read.map_err(|message| {
                         Found::new(*start, *end, format!("cannot read `{file}`: {message}"))
                     })?;
+                    self.room(&whole).check(frame.bytes())?;
                     whole = if at == 0 { frame } else { combine::appended(whole, frame) };
                 }
                 Ok(whole)
@@ -112,11 +113,18 @@ impl Runner<'_> {
         {
             self.row_by_row(&mut outputs, condition.as_ref(), repeat.as_ref(), &frame)?
         } else {
-            let rows = condition.map(|condition| self.rows_where(&condition, &frame));
-            let columns = outputs
-                .into_iter()
-                .map(|output| self.column(output, &frame, rows.as_deref()))
-                .collect();
+            let room = self.room(&frame);
+            let rows =
+                condition.map(|condition| self.rows_where(&condition, &frame, room)).transpose()?;
+            let mut columns = Vec::with_capacity(outputs.len());
+            let mut held = 0;
+            for output in outputs {
+                let room = Room { left: room.left.saturating_sub(held), ..room };
+                let column = self.column(output, &frame, rows.as_deref(), room)?;
+                held += column.bytes();
+                columns.push(column);
+            }
+            room.check(held)?;
             Frame::new(columns, rows.map_or(frame.rows, |rows| rows.len()))
         };
         if step.distinct {
@@ -190,7 +198,7 @@ impl Runner<'_> {
 
     // Column by column.
 
-    fn rows_where(&self, condition: &Expr, frame: &Frame) -> Vec<u32> {
+    fn rows_where(&self, condition: &Expr, frame: &Frame, room: Room) -> Result<Vec<u32>, Found> {
         let mut rows = Vec::new();
         let mut holds: Vec<bool> = Vec::with_capacity(frame.rows);
         self.each_value(condition, frame, None, &mut |position, made| {
@@ -202,25 +210,35 @@ impl Runner<'_> {
             if is_taken {
                 rows.push(position as u32);
             }
-        });
-        rows
+            room.check_at(position, || holds.len() + rows.len() * 4)
+        })?;
+        Ok(rows)
     }
 
-    fn column(&self, output: Output, frame: &Frame, rows: Option<&[u32]>) -> Column {
+    fn column(
+        &self,
+        output: Output,
+        frame: &Frame,
+        rows: Option<&[u32]>,
+        room: Room,
+    ) -> Result<Column, Found> {
         if let ExprKind::Field(FieldRef { slot: Some(slot), .. }) = output.expr.kind {
             let column = &frame.columns[slot as usize];
-            return match rows {
+            let column = match rows {
                 None => column.clone(),
                 Some(rows) => column.gather(rows),
-            }
-            .renamed(output.name);
+            };
+            return Ok(column.renamed(output.name));
         }
         let mut builder = ColumnBuilder::new(output.name);
-        self.each_value(&output.expr, frame, rows, &mut |_, made| match made {
-            Made::New(value) => builder.push(value),
-            Made::As(earlier) => builder.push_again(earlier),
-        });
-        builder.finish()
+        self.each_value(&output.expr, frame, rows, &mut |position, made| {
+            match made {
+                Made::New(value) => builder.push(value),
+                Made::As(earlier) => builder.push_again(earlier),
+            }
+            room.check_at(position, || builder.bytes())
+        })?;
+        Ok(builder.finish())
     }
 
     /// Evaluates an expression on these rows, once for each combination of the values it reads where those are few.
@@ -229,8 +247,8 @@ impl Runner<'_> {
         expr: &Expr,
         frame: &Frame,
         rows: Option<&[u32]>,
-        emit: &mut dyn FnMut(usize, Made),
-    ) {
+        emit: &mut dyn FnMut(usize, Made) -> Result<(), Found>,
+    ) -> Result<(), Found> {
         const UNKNOWN: u32 = u32::MAX;
         let environment = self.environment();
         let count = rows.map_or(frame.rows, <[u32]>::len);
@@ -245,9 +263,9 @@ impl Runner<'_> {
         let Some(combinations) = combinations else {
             for position in 0..count {
                 context.row = row_at(position);
-                emit(position, Made::New(eval_scalar(expr, &context)));
+                emit(position, Made::New(eval_scalar(expr, &context)))?;
             }
-            return;
+            return Ok(());
         };
         let mut known = vec![UNKNOWN; combinations];
         for position in 0..count {
@@ -259,11 +277,12 @@ impl Runner<'_> {
             if known[combination] == UNKNOWN {
                 known[combination] = position as u32;
                 context.row = row;
-                emit(position, Made::New(eval_scalar(expr, &context)));
+                emit(position, Made::New(eval_scalar(expr, &context)))?;
             } else {
-                emit(position, Made::As(known[combination] as usize));
+                emit(position, Made::As(known[combination] as usize))?;
             }
         }
+        Ok(())
     }
 
     // Row by row.
@@ -295,6 +314,7 @@ impl Runner<'_> {
             .iter()
             .map(|output| (output.name.clone(), ColumnBuilder::new(output.name.clone())))
             .collect();
+        let room = self.room(frame);
         let mut taken = 0;
         let mut previous = None;
         let mut values = Vec::with_capacity(outputs.len());
@@ -352,6 +372,8 @@ impl Runner<'_> {
                     taken += 1;
                     previous = Some(row);
                 }
+                let bytes = || built.iter().map(|(_, builder)| builder.bytes()).sum();
+                room.check_at(taken, bytes)?;
                 if taken > MAX_ROWS {
                     return Err(Found::new(0, 0, format!("more than {MAX_ROWS} rows")));
                 }
@@ -401,14 +423,15 @@ impl Runner<'_> {
         for output in outputs {
             check_grouped(&output.expr, &keys)?;
         }
+        let room = self.room(frame);
         let rows = match condition {
-            Some(condition) => self.rows_where(condition, frame),
+            Some(condition) => self.rows_where(condition, frame, room)?,
             None => (0..frame.rows as u32).collect(),
         };
         let key_columns: Vec<Column> = keys
             .into_iter()
-            .map(|expr| self.column(Output { name: Arc::from(""), expr }, frame, Some(&rows)))
-            .collect();
+            .map(|expr| self.column(Output { name: Arc::from(""), expr }, frame, Some(&rows), room))
+            .collect::<Result<_, _>>()?;
         let mut groups: Vec<Vec<u32>> = Vec::new();
         if step.group_by.is_none() {
             groups.push(rows);
@@ -421,10 +444,11 @@ impl Runner<'_> {
             }
         }
         let environment = self.environment();
+        let mut held = 0;
         let mut columns = Vec::new();
         for output in outputs {
             let mut builder = ColumnBuilder::new(output.name.clone());
-            for group in &groups {
+            for (at, group) in groups.iter().enumerate() {
                 let context = Rows {
                     columns: &frame.columns,
                     row: group.first().map_or(usize::MAX, |row| *row as usize),
@@ -432,8 +456,15 @@ impl Runner<'_> {
                     ..Rows::without(self, &environment)
                 };
                 builder.push(eval_scalar(&output.expr, &context));
+                if self.is_exhausted.get() {
+                    return Err(room.exhausted());
+                }
+                room.check_at(at, || held + builder.bytes())?;
             }
-            columns.push(builder.finish());
+            let column = builder.finish();
+            held += column.bytes();
+            room.check(held)?;
+            columns.push(column);
         }
         Ok(Frame::new(columns, groups.len()))
     }

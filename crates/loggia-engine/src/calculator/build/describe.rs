@@ -183,7 +183,7 @@ pub(crate) fn describe(
 
 fn attribute_info(column: &Column, error: Option<&Failure>) -> AttributeInfo {
     let (min, max) = range(&column.numbers);
-    AttributeInfo { min, max, error: error.map(|message| invalid(message.clone())) }
+    AttributeInfo { min, max, error: error.map(|failure| invalid(failure.clone())) }
 }
 
 fn range(numbers: &[f64]) -> (f64, f64) {

@@ -11,18 +11,18 @@ use crate::calculator::column::Values;
 use crate::calculator::dimension::{Base, Dimension};
 use crate::calculator::evaluation::{Evaluation, Merged};
 use crate::calculator::formula::Formula;
-use crate::cube::{LimitMode, Mode, OtherDef, OtherRule};
+use crate::cube::{CubeError, LimitMode, Mode, OtherDef, OtherRule};
 use crate::model::FieldValues;
 use crate::value::Value;
 
 impl<'a> Builder<'a> {
     /// Puts the values beyond each dimension's limit together, and computes the measures again for what became of them.
-    pub(super) fn collect_others(&mut self) {
+    pub(super) fn collect_others(&mut self) -> Result<(), CubeError> {
         let limited: Vec<usize> = (0..self.width())
             .filter(|&dimension| self.dimension_def(dimension).other.is_some())
             .collect();
         if limited.is_empty() || self.columns.is_empty() || self.def.mode == Mode::Pivot {
-            return;
+            return Ok(());
         }
         let original = self.codes.clone();
         let mut dropped = vec![false; self.groups.len()];
@@ -60,7 +60,7 @@ impl<'a> Builder<'a> {
         self.evaluation.merge(Merged { map, len: len + 1 });
         self.groups = (0..len as u32).collect();
         self.codes = merged_codes;
-        self.compute_measures();
+        self.compute_measures()
     }
 
     /// Gives the rows beyond one dimension's limit the code of the rest.

@@ -14,6 +14,8 @@ pub(crate) struct PreparedCube {
     pub(super) dimensions: Vec<Result<PreparedDimension, ColumnError>>,
     pub(super) measures: Vec<Result<PreparedMeasure, ColumnError>>,
     pub(crate) reads: Reads,
+    /// A dimension exceeds the bound on texts: there is no cube.
+    pub(super) is_too_large: bool,
 }
 
 pub(super) struct PreparedDimension {
@@ -44,6 +46,7 @@ pub(crate) fn prepare(
         default_set: default_set.clone().unwrap_or_default(),
         reads: Reads::default(),
     };
+    let mut is_too_large = false;
     let bound: Vec<Result<Dimension, ColumnError>> = def
         .dimensions
         .iter()
@@ -51,7 +54,10 @@ pub(crate) fn prepare(
             column_condition(calculator, context, dimension.condition.as_ref())?;
             calculator
                 .dimension(context, &dimension.expression, &mut preparation, environment)
-                .map_err(invalid)
+                .map_err(|failure| {
+                    is_too_large |= failure == Failure::TooLarge;
+                    invalid(failure)
+                })
         })
         .collect();
     preparation.dimensions = bound.iter().flatten().map(Dimension::plain_field).collect();
@@ -73,7 +79,7 @@ pub(crate) fn prepare(
             Ok(PreparedMeasure { formula, attributes })
         })
         .collect();
-    PreparedCube { dimensions, measures, reads: preparation.reads }
+    PreparedCube { dimensions, measures, reads: preparation.reads, is_too_large }
 }
 
 fn prepare_dimension(
@@ -152,6 +158,6 @@ pub(crate) fn label(
     }
 }
 
-pub(super) fn invalid(message: Failure) -> ColumnError {
-    ColumnError::Invalid { message }
+pub(super) fn invalid(failure: Failure) -> ColumnError {
+    ColumnError::Invalid { message: failure.to_string().into() }
 }

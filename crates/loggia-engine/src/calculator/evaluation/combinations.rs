@@ -4,6 +4,7 @@
 use super::rows::reached;
 use super::{Evaluation, MAX_GROUPS, too_many_groups};
 use crate::bitmap::Bitmap;
+use crate::calculator::bounds::{check, check_batch};
 use crate::calculator::dimension::{Base, Dimension};
 use crate::calculator::formula::{Failure, Formula, Slot};
 use crate::calculator::set::RowSet;
@@ -29,6 +30,7 @@ impl<'a> Evaluation<'a> {
             }
         }
         self.add_possible_groups(&all)?;
+        check(self.context.stop)?;
         Ok(self.grouping(&all).present())
     }
 
@@ -49,6 +51,7 @@ impl<'a> Evaluation<'a> {
             return self.add_combinations(&part);
         }
         // Each part by itself, then every combination of them.
+        let stop = self.context.stop;
         let mut product: Vec<Vec<u32>> = vec![vec![0; all.len()]];
         for part in parts {
             self.add_combinations(&part)?;
@@ -57,9 +60,11 @@ impl<'a> Evaluation<'a> {
             if product.len().saturating_mul(groups.len()) > MAX_GROUPS {
                 return Err(too_many_groups());
             }
+            check(stop)?;
             let mut next = Vec::with_capacity(product.len() * groups.len());
             let mut codes = Vec::new();
-            for before in &product {
+            for (at, before) in product.iter().enumerate() {
+                check_batch(at, stop)?;
                 for &group in &groups {
                     grouping.codes_of(group, &mut codes);
                     let mut combined = before.clone();
@@ -72,7 +77,8 @@ impl<'a> Evaluation<'a> {
             product = next;
         }
         let grouping = self.grouping(all);
-        for codes in &product {
+        for (at, codes) in product.iter().enumerate() {
+            check_batch(at, stop)?;
             grouping.add(codes);
         }
         Ok(())
@@ -122,7 +128,7 @@ impl<'a> Evaluation<'a> {
             }
             return Ok(());
         };
-        self.feed(root, part, current);
+        self.feed(root, part, current)?;
         let mut tables: Vec<TableId> = Vec::new();
         for &dimension in part {
             for table in self.dimensions[dimension].tables(self.model()) {
@@ -232,7 +238,7 @@ impl<'a> Evaluation<'a> {
         if rows.is_empty() {
             return;
         }
-        let calculator = self.calculator;
+        let (calculator, stop) = (self.calculator, self.context.stop);
         let own: Vec<Dimension> = part.iter().map(|&at| self.dimensions[at].clone()).collect();
         let near: Vec<_> =
             own.iter().map(|dimension| calculator.dimension_codes(table, dimension)).collect();
@@ -240,7 +246,10 @@ impl<'a> Evaluation<'a> {
             own.iter().map(|dimension| dimension.dictionary(&calculator.model).null()).collect();
         let grouping = self.grouping(part);
         let mut codes = vec![0; own.len()];
-        for row in rows.iter() {
+        for (at, row) in rows.iter().enumerate() {
+            if check_batch(at, stop).is_err() {
+                return;
+            }
             for ((code, column), null) in codes.iter_mut().zip(&near).zip(&nulls) {
                 *code = column.as_ref().map_or(*null, |column| column.get(row));
             }

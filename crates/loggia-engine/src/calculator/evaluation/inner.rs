@@ -68,7 +68,11 @@ impl Evaluation<'_> {
                 row.at = at;
                 eval_scalar(&bound, &row)
             });
-            args.push(Arc::new(RowColumn::Coded(intern(results, groups.len()))));
+            args.push(Arc::new(RowColumn::Coded(intern(
+                results,
+                groups.len(),
+                self.context.stop,
+            )?)));
         }
         let inner_grouping = inner.grouping(&all).clone();
         let grouping = self.grouping(kept);

@@ -9,6 +9,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::{Evaluation, FeedKey};
 use crate::bitmap::Bitmap;
+use crate::calculator::bounds::{MAX_PAIRS, check};
 use crate::calculator::column::{Coded, RowColumn, Values, gather};
 use crate::calculator::dimension::Dimension;
 use crate::calculator::formula::{AggregateSpec, Failure};
@@ -42,15 +43,20 @@ impl<'a> Evaluation<'a> {
         };
         let mut args = Vec::with_capacity(spec.args.len());
         for arg in &spec.args {
-            let column =
-                self.calculator.expression_column(source, &arg.expr, &arg.fields, self.environment);
+            let column = self.calculator.expression_column(
+                source,
+                &arg.expr,
+                &arg.fields,
+                self.environment,
+                self.context.stop,
+            )?;
             args.push(column.ok_or_else(unassociated)?);
         }
         let kept: Vec<usize> = kept
             .into_iter()
             .filter(|&dimension| self.dimensions[dimension].is_reachable(self.model(), source))
             .collect();
-        let feed = self.feed(source, &kept, set);
+        let feed = self.feed(source, &kept, set)?;
         Ok((args, feed, kept))
     }
 
@@ -65,11 +71,17 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The possible rows of a table and their groups.
-    pub(super) fn feed(&mut self, source: TableId, dimensions: &[usize], set: usize) -> Arc<Feed> {
+    pub(super) fn feed(
+        &mut self,
+        source: TableId,
+        dimensions: &[usize],
+        set: usize,
+    ) -> Result<Arc<Feed>, Failure> {
         let key = FeedKey { source, dimensions: dimensions.to_vec(), set };
         if let Some(known) = self.feeds.get(&key) {
-            return known.clone();
+            return Ok(known.clone());
         }
+        let stop = self.context.stop;
         let rows = self.sets[set].1.shared(source);
         let len = self.model().table_info(source).rows;
         let columns: Option<Vec<_>> = dimensions
@@ -78,14 +90,15 @@ impl<'a> Evaluation<'a> {
             .collect();
         let feed = match columns {
             Some(columns) => {
-                let groups = self.grouping(dimensions).groups(&columns, rows.as_deref(), len);
+                let groups = self.grouping(dimensions).groups(&columns, rows.as_deref(), len, stop);
                 Feed::Rows { rows, len, groups }
             }
-            None => self.expanded_feed(source, dimensions, set),
+            None => self.expanded_feed(source, dimensions, set)?,
         };
+        check(stop)?;
         let feed = Arc::new(feed);
         self.feeds.insert(key, feed.clone());
-        feed
+        Ok(feed)
     }
 
     /// Rows that meet several values of a dimension.
@@ -94,7 +107,7 @@ impl<'a> Evaluation<'a> {
         source: TableId,
         dimensions: &[usize],
         set: usize,
-    ) -> Feed {
+    ) -> Result<Feed, Failure> {
         let rows = self.sets[set].1.clone();
         match self.driver(source, dimensions) {
             Some(driver) => self.driven_feed(source, driver, dimensions, &rows),
@@ -125,7 +138,7 @@ impl<'a> Evaluation<'a> {
         driver: TableId,
         dimensions: &[usize],
         possible: &RowSet,
-    ) -> Feed {
+    ) -> Result<Feed, Failure> {
         let calculator = self.calculator;
         let model = self.model();
         let own: Vec<Dimension> =
@@ -145,6 +158,9 @@ impl<'a> Evaluation<'a> {
                 own.iter().map(|dimension| calculator.dimension_codes(table, dimension)).collect();
             let mut visit = |row: usize| {
                 let source_row = source_rows[row];
+                if pairs.is_full {
+                    return;
+                }
                 if source_row == NO_ROW
                     || possible.rows(source).is_some_and(|rows| !rows.contains(source_row as usize))
                 {
@@ -179,7 +195,7 @@ impl<'a> Evaluation<'a> {
         source: TableId,
         dimensions: &[usize],
         possible: &RowSet,
-    ) -> Feed {
+    ) -> Result<Feed, Failure> {
         let len = self.model().table_info(source).rows;
         let mut pairs = Pairs::new(len, self.grouping(dimensions).len());
         self.walk_join(&[source], dimensions, possible, &mut |rows, group| {
@@ -235,6 +251,9 @@ impl<'a> Evaluation<'a> {
         let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
         let mut pairs = Pairs::sparse();
         self.walk_join(&holders, &kept, &possible, &mut |rows, group| {
+            if pairs.is_full {
+                return;
+            }
             let next = known.len() as u32;
             let row = match known.get(rows) {
                 Some(row) => *row,
@@ -242,6 +261,10 @@ impl<'a> Evaluation<'a> {
             };
             pairs.add(row, group);
         });
+        check(self.context.stop)?;
+        if pairs.is_full {
+            return Err(Failure::TooLarge);
+        }
         let mut tuples: Vec<(u32, Vec<u32>)> =
             known.into_iter().map(|(rows, number)| (number, rows)).collect();
         tuples.sort_unstable();
@@ -267,11 +290,12 @@ impl<'a> Evaluation<'a> {
                     &inputs,
                     tuples.len(),
                     self.environment,
-                ),
+                    self.context.stop,
+                )?,
             };
             args.push(Arc::new(column));
         }
-        Ok((args, Arc::new(pairs.into_feed()), kept))
+        Ok((args, Arc::new(pairs.into_feed()?), kept))
     }
 }
 
@@ -294,6 +318,8 @@ struct Pairs {
     rows: Vec<u32>,
     groups: Vec<u32>,
     seen: Seen,
+    /// More than may be held; what is added now is dropped.
+    is_full: bool,
 }
 
 enum Seen {
@@ -311,14 +337,23 @@ impl Pairs {
             }
             _ => Seen::Set(HashSet::new()),
         };
-        Pairs { rows: Vec::new(), groups: Vec::new(), seen }
+        Pairs { rows: Vec::new(), groups: Vec::new(), seen, is_full: false }
     }
 
     fn sparse() -> Pairs {
-        Pairs { rows: Vec::new(), groups: Vec::new(), seen: Seen::Set(HashSet::new()) }
+        Pairs {
+            rows: Vec::new(),
+            groups: Vec::new(),
+            seen: Seen::Set(HashSet::new()),
+            is_full: false,
+        }
     }
 
     fn add(&mut self, row: u32, group: u32) {
+        if self.rows.len() >= MAX_PAIRS {
+            self.is_full = true;
+            return;
+        }
         if let Seen::Flags { bits, groups } = &self.seen
             && group as usize >= *groups
         {
@@ -341,7 +376,10 @@ impl Pairs {
         }
     }
 
-    fn into_feed(self) -> Feed {
-        Feed::Pairs { rows: self.rows, groups: self.groups }
+    fn into_feed(self) -> Result<Feed, Failure> {
+        if self.is_full {
+            return Err(Failure::TooLarge);
+        }
+        Ok(Feed::Pairs { rows: self.rows, groups: self.groups })
     }
 }

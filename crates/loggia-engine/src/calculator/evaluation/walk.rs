@@ -1,6 +1,7 @@
 //! Every combination of rows that the associations allow, one after the other.
 
 use super::Evaluation;
+use crate::calculator::bounds::{BATCH, Stop, until};
 use crate::calculator::dimension::{Base, Dimension};
 use crate::calculator::set::RowSet;
 use crate::model::{DataModel, FieldId, NO_ROW, TableId};
@@ -18,8 +19,14 @@ impl Evaluation<'_> {
     ) {
         let model = self.model();
         let root = wanted[0];
-        let mut walk =
-            Walk { model, possible, tables: vec![root], steps: Vec::new(), rows: vec![NO_ROW] };
+        let mut walk = Walk {
+            model,
+            possible,
+            stop: self.context.stop,
+            tables: vec![root],
+            steps: Vec::new(),
+            rows: vec![NO_ROW],
+        };
         for table in &wanted[1..] {
             walk.reach(root, *table);
         }
@@ -70,6 +77,7 @@ impl Evaluation<'_> {
 struct Walk<'a> {
     model: &'a DataModel,
     possible: &'a RowSet,
+    stop: Stop<'a>,
     tables: Vec<TableId>,
     /// From the table at a place over a key into the table after it; beside `tables[1..]`.
     steps: Vec<(usize, FieldId)>,
@@ -96,7 +104,7 @@ impl Walk<'_> {
 
     fn run(&mut self, visit: &mut dyn FnMut(&[u32])) {
         let root = self.tables[0];
-        for row in 0..self.model.table_info(root).rows {
+        for row in until(self.stop, self.model.table_info(root).rows) {
             if self.possible.rows(root).is_none_or(|rows| rows.contains(row)) {
                 self.rows[0] = row as u32;
                 self.extend(1, visit);
@@ -115,7 +123,12 @@ impl Walk<'_> {
             && let Some(keys) = self.model.column(self.tables[from], key)
             && let Some(by_key) = self.model.key_rows(table, key)
         {
-            for &row in by_key.of(keys.codes.get(self.rows[from] as usize)) {
+            for (at, &row) in by_key.of(keys.codes.get(self.rows[from] as usize)).iter().enumerate()
+            {
+                // Even one row may meet all others.
+                if at % BATCH == BATCH - 1 && (self.stop)() {
+                    return;
+                }
                 if self.possible.rows(table).is_none_or(|rows| rows.contains(row as usize)) {
                     found = true;
                     self.rows[place] = row;
