@@ -226,17 +226,7 @@ impl Engine {
         let (cell, is_attached) = match self.attach(key, &socket) {
             Ok(attached) => attached,
             Err(error) => {
-                let principal = &socket.caller.principal;
-                tracing::info!(
-                    target: "loggia::refusal",
-                    code = "SES-SOCKETS",
-                    gate = "engine",
-                    principal = %principal,
-                    "refused {principal} at the engine gate: {error}"
-                );
-                let message = "There are too many open sessions; close some and try again";
-                let now = timestamp::iso(self.shared.now());
-                let frame = frame::fatal("OnMaxParallelSessionsExceeded", message, &now);
+                let frame = self.turned_away(&socket, error);
                 let _ = outgoing.send(frame).await;
                 return CloseReason::TooManySessions;
             }
@@ -341,6 +331,33 @@ impl Engine {
             Some(app) => app.to_lowercase(),
             None => String::new(),
         }
+    }
+
+    /// Logs that a socket is not let in, and makes its only frame.
+    fn turned_away(&self, socket: &Socket, error: AttachError) -> String {
+        const CODE: &str = "SES-PARALLEL";
+        let mut reference = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
+        reference.truncate(6);
+        let principal = &socket.caller.principal;
+        tracing::info!(
+            target: "loggia::refusal",
+            code = CODE,
+            gate = "engine",
+            principal = %principal,
+            entrance = %socket.caller.environment.virtual_proxy,
+            reference,
+            "refused {principal} at the engine gate: {error}"
+        );
+        frame::notification(
+            "OnMaxParallelSessionsExceeded",
+            &json!({
+                "severity": "fatal",
+                "timestamp": timestamp::iso(self.shared.now()),
+                "message": "Too many sessions are open; close some and try again",
+                "code": CODE,
+                "reference": reference,
+            }),
+        )
     }
 
     fn attach(&self, key: Key, socket: &Arc<Socket>) -> Result<(Arc<Cell>, bool), AttachError> {

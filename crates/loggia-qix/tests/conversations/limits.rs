@@ -195,6 +195,7 @@ async fn sessions_of(site: &Site, caller: &Caller) -> (Vec<Client>, Client) {
         if first["method"] != "OnAuthenticationInformation" {
             assert_eq!(first["method"], json!("OnMaxParallelSessionsExceeded"));
             assert_eq!(first["params"]["severity"], json!("fatal"));
+            assert_eq!(first["params"]["code"], json!("SES-PARALLEL"));
             return (open, client);
         }
         client.next().await;
