@@ -1,6 +1,7 @@
 //! What an error looks like to a client: one function per inner error family, one place that knows
 //! the protocol's codes and texts.
 
+use loggia_engine::list::ListError;
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -120,6 +121,15 @@ impl Fault {
     /// A calculation would have made more text than there is memory for.
     pub(crate) fn result_too_large() -> Fault {
         Fault::new(7003, "", "Calculation result too large")
+    }
+
+    /// Why there is no list.
+    pub(crate) fn of_list(error: &ListError) -> Fault {
+        match error {
+            ListError::Invalid { .. } | ListError::Condition { .. } => Fault::invalid_state(),
+            ListError::Stopped => Fault::timed_out(),
+            ListError::TooLarge => Fault::result_too_large(),
+        }
     }
 
     /// The answer's `error` member.

@@ -143,6 +143,8 @@ pub(crate) fn receive(shared: &Arc<Shared>, cell: &Cell, socket: &Arc<Socket>, t
 
 async fn run(cell: Arc<Cell>, shared: Arc<Shared>, mut jobs: mpsc::UnboundedReceiver<Job>) {
     let mut reads = JoinSet::new();
+    // One session leaves others room, however much it asks for at once.
+    let share = shared.settings.parallel.div_ceil(2);
     while let Some(job) = jobs.recv().await {
         if matches!(job, Job::Stop) {
             break;
@@ -152,6 +154,9 @@ async fn run(cell: Arc<Cell>, shared: Arc<Shared>, mut jobs: mpsc::UnboundedRece
             while reads.join_next().await.is_some() {}
         }
         while reads.try_join_next().is_some() {}
+        while reads.len() >= share.max(1) {
+            reads.join_next().await;
+        }
         let permit = shared.threads.clone().acquire_owned().await;
         let (cell, shared) = (cell.clone(), shared.clone());
         reads.spawn_blocking(move || {

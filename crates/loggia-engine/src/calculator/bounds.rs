@@ -146,6 +146,10 @@ impl Texts {
         self.add_bytes(own_text_bytes(value))
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.0
+    }
+
     fn add_bytes(&mut self, bytes: usize) -> Result<(), Failure> {
         self.0 += bytes;
         if self.0 > MAX_TEXT_BYTES { Err(Failure::TooLarge) } else { Ok(()) }

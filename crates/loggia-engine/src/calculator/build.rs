@@ -250,6 +250,7 @@ impl<'a> Builder<'a> {
 
     fn compute_measures(&mut self) -> Result<(), CubeError> {
         let all = self.evaluation.all_dimensions();
+        self.text_bytes = 0;
         let mut columns = Vec::with_capacity(self.shown_measures.len());
         for measure in 0..self.shown_measures.len() {
             columns.push(self.measure_column(measure, &all)?);

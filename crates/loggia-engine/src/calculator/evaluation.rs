@@ -14,7 +14,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::aggregate::{GroupValues, aggregate};
-use super::bounds::{Texts, check, check_batch, own_text_bytes};
+use super::bounds::{MAX_TEXT_BYTES, Texts, check, check_batch, own_text_bytes};
 use super::dimension::Dimension;
 use super::formula::{AggregateSpec, Failure, Formula, Preparation, Slot};
 use super::grouping::{Feed, Grouping};
@@ -44,6 +44,8 @@ pub(crate) struct Evaluation<'a> {
     feeds: HashMap<FeedKey, Arc<Feed>>,
     /// What groups of the full grouping have become, once some were put together.
     merged: Option<Merged>,
+    /// Of the texts made so far.
+    text_bytes: usize,
 }
 
 /// Groups put together, and how many there are then.
@@ -136,6 +138,7 @@ impl<'a> Evaluation<'a> {
             groupings: HashMap::new(),
             feeds: HashMap::new(),
             merged: None,
+            text_bytes: 0,
         }
     }
 
@@ -235,6 +238,11 @@ impl<'a> Evaluation<'a> {
             let value = eval_scalar(&formula.expr, &row);
             texts.add_own(&value)?;
             values.push(value);
+        }
+        // Pivots and attributes ask for many columns: together they may not take more than two may.
+        self.text_bytes += texts.bytes();
+        if self.text_bytes > 2 * MAX_TEXT_BYTES {
+            return Err(Failure::TooLarge);
         }
         Ok(Column::from_values(values))
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use hashbrown::{HashMap, HashSet};
 
 use super::body::{Axes, DimensionData};
+use super::bounds::check_batch;
 use super::evaluation::{Evaluation, MAX_GROUPS, too_many_groups};
 use super::formula::{Failure, Formula};
 use crate::cube::{CubeDef, Expansion, NodeKind};
@@ -463,6 +464,7 @@ impl Plane<'_> {
         // Cells by how far their row and column tell the dimensions apart, and by measure.
         let mut kinds: HashMap<(usize, usize, usize), Vec<usize>> = HashMap::new();
         for (row, left_leaf) in left.leaves.iter().enumerate() {
+            check_batch(row, evaluation.context.stop)?;
             for (column, top_leaf) in top.leaves.iter().enumerate() {
                 let measure = left_leaf.measure.or(top_leaf.measure).unwrap_or(0);
                 if measure < formulas.len() {

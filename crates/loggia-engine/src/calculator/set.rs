@@ -46,6 +46,7 @@ impl PossibleRows for RowSet {
 impl Evaluation<'_> {
     /// The rows of a set expression.
     pub(crate) fn row_set(&self, set: &SetExpr) -> Result<RowSet, Failure> {
+        check(self.context.stop)?;
         match set {
             SetExpr::Binary { op, left, right } => {
                 let (left, right) = (self.row_set(left)?, self.row_set(right)?);
@@ -198,11 +199,13 @@ impl Evaluation<'_> {
                 Ok(Some(found))
             }
             ElementSet::Possible { set, field: other } => {
+                check(self.context.stop)?;
                 let other = self.other_field(field, other.as_ref())?;
                 let possible = self.possible_in(base, set.as_deref(), other)?;
                 Ok(Some(self.translated(other, &possible, field)))
             }
             ElementSet::Excluded { set, field: other } => {
+                check(self.context.stop)?;
                 let other = self.other_field(field, other.as_ref())?;
                 let possible = self.possible_in(base, set.as_deref(), other)?;
                 let mut excluded = Bitmap::all(possible.len());

@@ -100,7 +100,7 @@ pub(super) fn get_list_object_data(call: &Call<'_>, session: &Session) -> Result
     let computer = Computer::new(call, document).of_object(located.object.id.clone());
     let (_, def) = list::read(&computer, &located.definition, &located.path, &located.state);
     let list =
-        list::compute(&computer, &def, &located.state).map_err(|_| Fault::invalid_state())?;
+        list::compute(&computer, &def, &located.state).map_err(|error| Fault::of_list(&error))?;
     let pages = pages(call, Extent::of_list(&list))?;
     let pages: Vec<Value> = pages.into_iter().map(|page| list::page(&list, page)).collect();
     Ok(json!({ "qDataPages": pages }))

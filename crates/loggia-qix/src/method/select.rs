@@ -334,7 +334,7 @@ fn locate_list(
     let computer = Computer::new(call, document).of_object(located.object.id.clone());
     let (_, def) = list::read(&computer, &located.definition, &located.path, &located.state);
     let list =
-        list::compute(&computer, &def, &located.state).map_err(|_| Fault::invalid_state())?;
+        list::compute(&computer, &def, &located.state).map_err(|error| Fault::of_list(&error))?;
     Ok((located, def, list))
 }
 
