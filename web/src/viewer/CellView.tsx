@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { or, record, text } from '../kit/decode'
 import { Chart, Expand, Shrink, Table } from '../kit/icons'
 import { readsAsTable, renderAsTable } from './asTable'
 import { isKnown, listbox } from './charts'
@@ -14,10 +15,12 @@ interface Props {
 
 /** What a rendered object can do for its cell. */
 interface Rendered {
+  /** What the cell is called, for those who hear it. */
+  readonly title: string
   readonly destroy: () => void
 }
 
-type State = { readonly kind: 'waiting' } | { readonly kind: 'ready' } | { readonly kind: 'failed'; readonly text: string; readonly isFinal: boolean }
+type State = { readonly kind: 'waiting' } | { readonly kind: 'ready'; readonly title: string } | { readonly kind: 'failed'; readonly text: string; readonly isFinal: boolean }
 
 /** Figures are their own full picture, and lists need their corner for searching. */
 const bare: ReadonlySet<string> = new Set(['kpi', 'filterpane', listbox])
@@ -42,7 +45,7 @@ export function CellView({ cell, live, isHalf }: Props) {
       (done) => {
         rendered = done
         if (isGone) done.destroy()
-        else setState({ kind: 'ready' })
+        else setState({ kind: 'ready', title: done.title })
       },
       (error: unknown) => {
         console.warn(`loggia: object ${cell.id}`, error)
@@ -85,6 +88,7 @@ export function CellView({ cell, live, isHalf }: Props) {
       data-object={cell.id}
       data-state={state.kind}
       aria-busy={state.kind === 'waiting'}
+      aria-label={(state.kind === 'ready' && state.title) || undefined}
       style={{ '--column': `${cell.col + 1} / span ${cell.colspan}`, '--row': `${cell.row + 1} / span ${cell.rowspan}` }}
     >
       <div class="object" ref={host} hidden={isTable} onKeyDownCapture={leaveTabToTheBrowser} />
@@ -139,13 +143,15 @@ async function renderObject(live: Live, cell: Cell, element: HTMLElement): Promi
   if (!isKnown(cell.type)) throw new UnknownType(cell.type)
   // An object that cannot be read would leave the chart waiting for ever: ask for it first.
   const model = await live.doc.getObject(cell.id)
-  await model.getLayout()
-  if (cell.type === listbox) return renderListbox(live.nebula, cell, element)
+  const { title } = titled(await model.getLayout(), '')
+  if (cell.type === listbox) return renderListbox(live.nebula, cell, element, title)
   const painted = once()
   const viz = await live.nebula.render({ id: cell.id, element, onRender: painted.done })
   await Promise.race([painted.promise, pause(longest)])
-  return { destroy: () => void viz.destroy() }
+  return { title, destroy: () => void viz.destroy() }
 }
+
+const titled = record<{ readonly title: string }>({ title: or(text, '') })
 
 /** The chart is mounted before it is painted; a chart that never says so must not look unfinished for ever. */
 const longest = 4000
@@ -162,10 +168,10 @@ function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }
 
-async function renderListbox(nebula: Nebula, cell: Cell, element: HTMLElement): Promise<Rendered> {
+async function renderListbox(nebula: Nebula, cell: Cell, element: HTMLElement, title: string): Promise<Rendered> {
   const field = await nebula.field({ qId: cell.id })
   await field.mount(element, { histogram: false, search: 'toggle' })
-  return { destroy: () => field.unmount() }
+  return { title, destroy: () => field.unmount() }
 }
 
 class UnknownType extends Error {

@@ -60,15 +60,18 @@ const endParams = record<EndParams>({ message: optional(text), code: optional(te
 
 /** What an ending means for the page: the last picture with a way on, or a message in its place. */
 export function endOf(data: PageData, name: Ending, params: unknown): { readonly kind: 'ended'; readonly text: string } | { readonly kind: 'refused'; readonly message: Message } {
-  if (name !== 'OnLicenseAccessDenied' && name !== 'OnMaxParallelSessionsExceeded') {
-    return { kind: 'ended', text: sentences[name] }
-  }
   const said = readEnd(params)
+  if (name !== 'OnLicenseAccessDenied' && name !== 'OnMaxParallelSessionsExceeded') {
+    const why = said.code ? ` (${said.code}${said.reference ? `, reference ${said.reference}` : ''})` : ''
+    return { kind: 'ended', text: sentences[name] + why }
+  }
+  const isLicence = name === 'OnLicenseAccessDenied'
+  const code = said.code ?? (isLicence ? 'LIC-NONE' : 'LIC-SESSIONS')
   return {
     kind: 'refused',
     message: refusal(data, 403, {
-      code: said.code ?? (name === 'OnLicenseAccessDenied' ? 'LIC-NONE' : 'LIC-SESSIONS'),
-      title: name === 'OnLicenseAccessDenied' ? 'No capacity for this app' : 'Too many sessions',
+      code,
+      title: !isLicence ? 'Too many sessions' : code === 'LIC-ANON-KIND' ? 'No access for visitors' : 'No capacity for this app',
       detail: said.message ?? 'The server has no capacity left that may be used here.',
       reference: said.reference ?? '',
     }),
@@ -77,7 +80,11 @@ export function endOf(data: PageData, name: Ending, params: unknown): { readonly
 
 function readEnd(params: unknown): EndParams {
   try {
-    return endParams(params, '')
+    const said = endParams(params, '')
+    // Some endings carry their code and reference only as the tail of the sentence.
+    const tail = /^(.*?)\s*\(([A-Z]+(?:-[A-Z]+)+), reference (\w+)\)\.?$/s.exec(said.message ?? '')
+    if (!tail) return said
+    return { message: `${tail[1] ?? ''}.`, code: said.code ?? tail[2], reference: said.reference ?? tail[3] }
   } catch {
     return { message: undefined, code: undefined, reference: undefined }
   }

@@ -1,6 +1,8 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import type { PageData } from '../data'
 import { tableOf } from './asTable'
 import { readValues, searchPattern } from './fieldValues'
+import { endOf } from './refusal'
 import { chipText, readSelections, summary, type FieldSelection } from './selections'
 import { neighbour, pairs, readingOrder, readSheet } from './sheetLayout'
 
@@ -111,4 +113,20 @@ test('a chart’s columns become a table’s, without what belongs to the chart'
     subtitle: '',
     fields: [{ qLibraryId: 'lib', qDef: { qFieldDefs: [] } }, { qDef: { qFieldDefs: ['[Airline]'] } }, { qDef: { qDef: 'Avg(Delay)', qLabel: 'Delay' } }],
   })
+})
+
+test('an ending shows the code and the reference that its sentence carries', () => {
+  vi.stubGlobal('location', { pathname: '/public/sense/app/x' })
+  const data = {
+    base: '/public',
+    entrance: { prefix: 'public', anonymous: 'always' },
+    me: { isAnonymous: true, name: 'Visitor', loginUrl: '' },
+  } as unknown as PageData
+  const licence = endOf(data, 'OnLicenseAccessDenied', { message: 'No licence covers this visit (LIC-ANON-KIND, reference 8CGA12)' })
+  expect(licence).toMatchObject({
+    kind: 'refused',
+    message: { code: 'LIC-ANON-KIND', reference: '8CGA12', title: 'No access for visitors', text: 'No licence covers this visit.' },
+  })
+  const rule = endOf(data, 'OnSessionClosed', { message: 'Access denied (RULE-DENIED, reference K7JHEX)' })
+  expect(rule).toEqual({ kind: 'ended', text: 'The server ended this session. What you see is the last state. (RULE-DENIED, reference K7JHEX)' })
 })
