@@ -59,6 +59,8 @@ pub struct AppReport {
     pub stream: Option<String>,
     /// Whether the hub shows it to a visitor of this entrance.
     pub can_list: bool,
+    /// Whether the rules alone would list it, were the entrance open.
+    pub is_readable: bool,
     pub can_open: bool,
     /// The code a visitor would get when opening it.
     pub code: Option<Code>,
@@ -140,11 +142,13 @@ impl Repository {
         let stream_decision = stream.map(|s| guard.decide(Record::Stream(s), Action::Read));
         let app_decision = guard.decide(Record::App(app), Action::Read);
         let is_in_readable_stream = stream_decision.as_ref().is_some_and(Decision::is_allowed);
+        let is_readable = is_in_readable_stream && app_decision.is_allowed();
         let mut report = AppReport {
             id: app.id,
             name: app.name.clone(),
             stream: stream.map(|stream| stream.name.clone()),
-            can_list: shut.is_none() && is_in_readable_stream && app_decision.is_allowed(),
+            can_list: shut.is_none() && is_readable,
+            is_readable,
             can_open: false,
             code: None,
             finding: String::new(),
@@ -170,7 +174,8 @@ impl Repository {
             report.can_open = true;
             let sheets = site.objects_of(app.id).filter(|object| object.object_type == "sheet");
             let sheets = guard.readable(sheets, |sheet| Record::AppObject(sheet).entity()).len();
-            report.finding = format!("opens with {sheets} sheets");
+            report.finding =
+                format!("opens with {sheets} {}", if sheets == 1 { "sheet" } else { "sheets" });
             if sheets == 0 {
                 report.mend = Some("publish and approve at least one sheet".to_owned());
             }
@@ -338,11 +343,9 @@ impl Gates {
                 ),
             );
         }
-        let listed = apps
-            .iter()
-            .filter(|app| app.code != Some(Code::RuleDenied) && app.stream.is_some())
-            .count();
-        let finding = format!("a visitor may read {} and {listed} apps", streams.join(", "));
+        let listed = apps.iter().filter(|app| app.is_readable).count();
+        let noun = if listed == 1 { "app" } else { "apps" };
+        let finding = format!("a visitor may read {} and {listed} {noun}", streams.join(", "));
         if listed == 0 {
             let mend = "publish an app to one of these streams".to_owned();
             return self.report("rules", GateOutcome::Fail, finding, Some(mend));

@@ -89,8 +89,9 @@ impl Repository {
     }
 
     /// Removes what crashes left behind: half files, superseded generations, folders of apps that
-    /// are gone.
-    pub(crate) fn sweep_data(&self) -> io::Result<()> {
+    /// are gone. Only for the one process that serves the folder: what another one is writing
+    /// looks like a half file.
+    pub fn sweep_data(&self) -> io::Result<()> {
         let apps = self.inner.settings.data_folder.join("apps");
         fs::create_dir_all(&apps)?;
         let site = self.site();

@@ -122,23 +122,19 @@ pub enum OpenError {
     Store(#[from] StoreError),
     #[error("cannot serve what is stored")]
     Site(#[from] SiteError),
-    #[error("cannot use the data folder {folder}")]
-    Folder { folder: PathBuf, source: std::io::Error },
 }
 
 impl Repository {
-    /// Opens the repository for serving: lays down shipped content that is missing, raises shipped
-    /// rules to this release, and sweeps data files that a crash left behind.
+    /// Opens the repository for serving: lays down shipped content that is missing, and raises
+    /// shipped rules to this release. The one process that serves the folder also calls
+    /// [`Repository::sweep_data`].
     pub fn open(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Result<Repository, OpenError> {
         seed::lay_down(store.as_ref(), clock.now())?;
-        let repository = Repository::inspect(store, clock, settings)?;
-        let folder = repository.inner.settings.data_folder.clone();
-        repository.sweep_data().map_err(|source| OpenError::Folder { folder, source })?;
-        Ok(repository)
+        Repository::inspect(store, clock, settings)
     }
 
     /// Opens the repository for looking only, beside a running server.

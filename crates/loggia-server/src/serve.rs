@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct Running {
     pub greeting: String,
     stopping: watch::Sender<bool>,
     accepting: tokio::task::JoinHandle<()>,
+    /// Held until the end: one server a data folder.
+    _lock: File,
 }
 
 /// How long connections may finish what they are at when the server stops.
@@ -53,6 +56,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         .await
         .with_context(|| format!("cannot listen on {}", settings.listen))?;
     let address = listener.local_addr()?;
+    let lock = lock_folder(&settings.data)?;
     let opening = settings.clone();
     let (front, greeting) =
         tokio::task::spawn_blocking(move || open(&opening)).await.context("while opening")??;
@@ -62,7 +66,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     let accepting = tokio::spawn(accept(listener, Arc::clone(&front), settings, stop));
     front.is_ready.store(true, Ordering::Relaxed);
     info!(%address, "listening on {address}");
-    Ok(Running { address, front, greeting, stopping, accepting })
+    Ok(Running { address, front, greeting, stopping, accepting, _lock: lock })
 }
 
 impl Running {
@@ -85,6 +89,30 @@ impl Running {
             Ok(Ok(())) => info!("stopped"),
             Ok(Err(error)) => error!(%error, "sessions could not be saved"),
             Err(error) => error!(%error, "sessions could not be saved"),
+        }
+    }
+}
+
+/// Makes this process the only server of a data folder, which is made when it is missing. Two
+/// would each keep their own sessions and sweep each other's half-written files.
+fn lock_folder(data: &Path) -> anyhow::Result<File> {
+    make_private_folder(data)?;
+    let path = data.join("loggia.lock");
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "another loggia serves the data folder {}; stop it, or choose another folder with \
+             --data",
+            data.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
         }
     }
 }
@@ -126,6 +154,7 @@ fn repository_settings(data: &Path) -> loggia_repository::Settings {
 
 fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
     let repository = open_repository(&settings.data)?;
+    repository.sweep_data().context("cannot sweep what a crash left of data files")?;
     let engine = engine(&repository, settings.demo_files.as_deref());
     let greeting = if settings.demo {
         demo::lay_out(&repository, &engine, &settings.data)

@@ -144,12 +144,13 @@ fn data_is_the_old_or_the_new_and_never_a_mix() {
     let record = repository.app(&server, app).unwrap();
     assert_eq!((record.file_size, record.last_reload), (6, Some(Moment(START.0))));
 
-    // What a crash leaves behind is swept at the next start; what is not ours stays.
+    // What a crash leaves behind is swept by the next server; what is not ours stays.
     let folder = first.parent().unwrap().to_owned();
     for name in ["3.loggia", "x.new", "notes.txt"] {
         std::fs::write(folder.join(name), b"left over").unwrap();
     }
     let hub = hub.restarted();
+    hub.repository.sweep_data().unwrap();
     assert_eq!(files(&hub, app), ["2.loggia", "notes.txt"]);
     let current = hub.repository.data_file(app).unwrap();
     assert_eq!(std::fs::read(current).unwrap(), b"second");

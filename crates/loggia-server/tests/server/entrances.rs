@@ -222,3 +222,11 @@ async fn sessions_go_on_after_a_restart() {
     left.cookies = before.cookies;
     assert_eq!(left.who("").await, "nobody");
 }
+
+#[tokio::test]
+async fn a_data_folder_has_one_server() {
+    let hub = Hub::start().await;
+    let told = hub.second_server().await;
+    assert!(told.contains("another loggia serves the data folder"), "{told}");
+    hub.restart().await;
+}

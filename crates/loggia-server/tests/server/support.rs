@@ -84,6 +84,13 @@ impl Hub {
         Hub { running, data }
     }
 
+    /// What a second server on the same folder says instead of starting.
+    pub(crate) async fn second_server(&self) -> String {
+        start(settings(&self.data, false))
+            .await
+            .map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
     /// The demo site, without its data files.
     pub(crate) async fn demo() -> Hub {
         let data = tempfile::tempdir().unwrap();
@@ -150,13 +157,16 @@ impl Hub {
 }
 
 async fn listen(data: &tempfile::TempDir, demo: bool) -> Running {
-    let settings = Settings {
+    start(settings(data, demo)).await.unwrap()
+}
+
+fn settings(data: &tempfile::TempDir, demo: bool) -> Settings {
+    Settings {
         demo,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data: data.path().to_owned(),
         ..Settings::default()
-    };
-    start(settings).await.unwrap()
+    }
 }
 
 fn furnish(repository: &Repository) {
