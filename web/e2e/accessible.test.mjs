@@ -105,6 +105,32 @@ describe('the keyboard alone', { timeout: 120_000 }, () => {
     await leave(page)
   })
 
+  it('enters a chart as a table, sorts it, and selects in it', async () => {
+    const page = await newcomer(browser, server)
+    await page.goto(sheet)
+    await sheetReady(page, 11)
+    const inside = (selector) => page.waitForFunction((wanted) => document.activeElement?.matches(wanted), `[data-object="mass-by-species"] ${selector}`)
+    const order = () => page.locator('[data-object="mass-by-species"] tbody th').allTextContents()
+    await page.locator('[data-object="mass-by-species"] .njs-cell-body').focus()
+    await page.keyboard.press('Enter')
+    await inside('.njs-cell-body')
+    await page.locator('[data-object="mass-by-species"] tbody th').first().waitFor()
+    const before = await order()
+    await page.keyboard.press('Enter')
+    await inside('thead button')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction((first) => document.querySelector('[data-object="mass-by-species"] tbody th')?.textContent !== first, before[0])
+    const first = (await order())[0]
+    for (let step = 0; step < 3; step += 1) {
+      if (await page.evaluate((name) => document.activeElement?.textContent === name, first)) break
+      await page.keyboard.press('ArrowDown')
+    }
+    await page.keyboard.press('Space')
+    await page.getByRole('list', { name: 'Selected fields' }).getByText(first).waitFor()
+    await page.keyboard.press('Enter')
+    await leave(page)
+  })
+
   it('searches the hub with a slash', async () => {
     const page = await newcomer(browser, server)
     await page.goto('/public/hub')

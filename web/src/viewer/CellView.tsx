@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { or, record, text } from '../kit/decode'
 import { Chart, Expand, Shrink, Table } from '../kit/icons'
 import { readsAsTable, renderAsTable } from './asTable'
-import { isKnown, listbox } from './charts'
+import { isKnown, listbox, optionsOf } from './charts'
 import type { Live, Nebula } from './engine'
 import type { Cell } from './sheetLayout'
 import { useNear } from './useNear'
@@ -25,6 +25,9 @@ type State = { readonly kind: 'waiting' } | { readonly kind: 'ready'; readonly t
 /** Figures are their own full picture, and lists need their corner for searching. */
 const bare: ReadonlySet<string> = new Set(['kpi', 'filterpane', listbox])
 
+/** The element of a rendered object at which Tab stops. */
+const stop = 'njs-cell-body'
+
 export function CellView({ cell, live, isHalf }: Props) {
   const box = useRef<HTMLElement>(null)
   const host = useRef<HTMLDivElement>(null)
@@ -33,6 +36,7 @@ export function CellView({ cell, live, isHalf }: Props) {
   const [state, setState] = useState<State>({ kind: 'waiting' })
   const [attempt, setAttempt] = useState(0)
   const [isTable, setTable] = useState(false)
+  const isEntering = useRef(false)
   const isFull = useFullScreen(box)
 
   useEffect(() => {
@@ -68,8 +72,11 @@ export function CellView({ cell, live, isHalf }: Props) {
       (viz) => {
         destroy = () => void viz.destroy()
         if (isGone) destroy()
+        else if (isEntering.current) element.querySelector<HTMLElement>(`.${stop}`)?.focus()
+        isEntering.current = false
       },
       (error: unknown) => {
+        isEntering.current = false
         console.warn(`loggia: object ${cell.id} as a table`, error)
         if (!isGone) setTable(false)
       },
@@ -79,6 +86,14 @@ export function CellView({ cell, live, isHalf }: Props) {
       destroy()
     }
   }, [isTable, live, cell.id])
+
+  /** Enter leads into a chart; one that answers no keys is entered as its table. */
+  const enter = (event: KeyboardEvent) => {
+    const isAtStop = event.target instanceof Element && event.target.classList.contains(stop)
+    if (event.key !== 'Enter' || !isAtStop || state.kind !== 'ready' || !readsAsTable.has(cell.type)) return
+    isEntering.current = true
+    setTable(true)
+  }
 
   return (
     <article
@@ -91,8 +106,8 @@ export function CellView({ cell, live, isHalf }: Props) {
       aria-label={(state.kind === 'ready' && state.title) || undefined}
       style={{ '--column': `${cell.col + 1} / span ${cell.colspan}`, '--row': `${cell.row + 1} / span ${cell.rowspan}` }}
     >
-      <div class="object" ref={host} hidden={isTable} onKeyDownCapture={leaveTabToTheBrowser} />
-      {isTable && <div class="object" ref={tableHost} onKeyDownCapture={leaveTabToTheBrowser} />}
+      <div class="object" ref={host} hidden={isTable} onKeyDown={enter} onKeyDownCapture={leadOut} />
+      {isTable && <div class="object" ref={tableHost} onKeyDownCapture={leadOut} />}
       {state.kind === 'waiting' && <div class="skeleton" aria-hidden="true" />}
       {state.kind === 'failed' && (
         <div class="cell-failed">
@@ -135,8 +150,18 @@ export function CellView({ cell, live, isHalf }: Props) {
  * Stardust's lists answer Tab themselves and go round in circles: whoever has only a keyboard never
  * gets out of a filter pane. The browser's own order leads through and on.
  */
-function leaveTabToTheBrowser(event: KeyboardEvent) {
+function leadOut(event: KeyboardEvent) {
   if (event.key === 'Tab') event.stopPropagation()
+  if (event.key === 'Escape') leaveTable(event.target)
+}
+
+/** Escape ends a selection, else it leads out of a table, which would leave the focus nowhere. */
+function leaveTable(from: EventTarget | null) {
+  if (!(from instanceof Element) || !from.closest('.sn-table-cell')) return
+  const body = from.closest<HTMLElement>(`.${stop}`)
+  const isSelecting = body?.querySelector('.sn-table-cell.selected') != null
+  // Only after the table itself has answered the key.
+  if (!isSelecting) setTimeout(() => body?.focus())
 }
 
 async function renderObject(live: Live, cell: Cell, element: HTMLElement): Promise<Rendered> {
@@ -146,7 +171,7 @@ async function renderObject(live: Live, cell: Cell, element: HTMLElement): Promi
   const { title } = titled(await model.getLayout(), '')
   if (cell.type === listbox) return renderListbox(live.nebula, cell, element, title)
   const painted = once()
-  const viz = await live.nebula.render({ id: cell.id, element, onRender: painted.done })
+  const viz = await live.nebula.render({ id: cell.id, element, options: optionsOf(cell.type), onRender: painted.done })
   await Promise.race([painted.promise, pause(longest)])
   return { title, destroy: () => void viz.destroy() }
 }

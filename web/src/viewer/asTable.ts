@@ -1,14 +1,24 @@
 import { list, or, record, text, type Decode } from '../kit/decode'
+import { optionsOf } from './charts'
 import type { Live } from './engine'
 
-/** Charts whose data reads well as a table; tables, lists and figures already are what they are. */
-export const readsAsTable: ReadonlySet<string> = new Set(['barchart', 'linechart', 'piechart', 'scatterplot'])
+/**
+ * Charts whose data reads well as a table; tables, lists and figures already are what they are. The
+ * packages of these answer no keys, so that their table is also the way to work them by keyboard.
+ */
+export const readsAsTable: ReadonlySet<string> = new Set(['barchart', 'linechart', 'piechart', 'scatterplot', 'pivot-table', 'sn-pivot-table'])
 
 /** A table of a chart's data, which follows selections like any other object. */
 export async function renderAsTable(live: Live, id: string, element: HTMLElement) {
   const model = await live.doc.getObject(id)
   const { title, subtitle, fields } = tableOf(await model.getEffectiveProperties())
-  return live.nebula.render({ element, type: 'table', fields, properties: { title, subtitle, showTitles: title !== '' } })
+  return live.nebula.render({
+    element,
+    type: 'table',
+    fields,
+    properties: { title, subtitle, showTitles: title !== '' },
+    options: optionsOf('table'),
+  })
 }
 
 interface Column {

@@ -44,6 +44,8 @@ export interface Field extends EnigmaJS.QixObject {
 export const codes = {
   appAlreadyOpen: 1002,
   aborted: 15,
+  notConnected: -1,
+  suspended: -11,
   notAttached: -12,
 } as const
 
