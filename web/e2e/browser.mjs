@@ -105,7 +105,8 @@ export function look(page) {
         return box.width > 0 || box.height > 0
       })
       for (const shape of shapes) marks.push(shape.outerHTML)
-      const words = cell.innerText.replace(/\s+/g, ' ').trim()
+      // What a table's headers say to those who hear them comes and goes with the focus.
+      const words = cell.innerText.replace(/\s+/g, ' ').replace(/ (Ascending|Descending)? ?Press space to sort on this column/g, '').trim()
       const states = [...cell.querySelectorAll('[class*="selected"], [class*="excluded"], [class*="alternative"]')].map((one) => one.className)
       return [cell.dataset.object, { pixels, shapes: shapes.length, words, signature: `${marks.join()}|${words}|${states.join()}` }]
     }))
