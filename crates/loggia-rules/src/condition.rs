@@ -7,7 +7,7 @@ use crate::check;
 use crate::problem::{Problem, Span};
 use crate::program::{Clause, Node};
 use crate::syntax::{self, Expr};
-use crate::{KindSet, ResourceFilter};
+use crate::{KindSet, Outline, ResourceFilter};
 
 /// A condition at a stage: [`Parsed`] from text, then [`Checked`] against what rules may read.
 /// Only a checked one can be evaluated.
@@ -74,6 +74,12 @@ impl Condition<Parsed> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.stage.tree.is_none()
+    }
+
+    /// The condition's shape, for editors that show it as rows; none when it says nothing.
+    #[must_use]
+    pub fn outline(&self) -> Option<Outline> {
+        self.stage.tree.as_ref().map(Outline::of)
     }
 
     /// Checks the condition for rules of `category` on any resource.

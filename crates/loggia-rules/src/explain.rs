@@ -1,16 +1,83 @@
 //! Why a rule did not hold: the clause that stood in the way, and what it saw.
 
-use crate::decide::{Refusal, Rule};
+use crate::decide::{Refusal, Rule, RuleSet};
 use crate::evaluate::Evaluator;
 use crate::problem::Span;
 use crate::program::{Clause, Node, Path, Term, Test};
-use crate::{Entity, Fact};
+use crate::{Action, Entity, Fact, Facts, RequestContext};
 
 /// A constant cannot turn out otherwise, so it is farther than anything else.
 const NEVER: usize = 1_000_000;
 /// Most values of one path that a reason shows, and most characters of one value.
 const MOST_VALUES: usize = 10;
 const LONGEST_VALUE: usize = 80;
+
+/// Most lines about what a clause saw.
+const MOST_SEEN: usize = 10;
+
+/// What became of one rule for one thing: for explanations, previews and rules that are not in
+/// force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    pub holds: bool,
+    /// The deciding clause as written: the one that holds, or the one that stands in the way.
+    pub clause: String,
+    /// Where the clause stands in the condition.
+    pub span: Span,
+    /// The values it saw. For administrators only.
+    pub seen: Vec<String>,
+    /// How many clauses would have to turn out otherwise for the rule to hold; 0 if it does.
+    pub distance: usize,
+    /// What the clause asked the rules through `HasPrivilege`, and whether it was granted.
+    pub asked: Vec<(Entity, Action, bool)>,
+}
+
+/// Evaluates one rule with reasons, whatever its filter, context and effect say. The rule need not
+/// be among `rules`, which answer its `HasPrivilege`.
+#[must_use]
+pub fn trace(
+    rules: &RuleSet,
+    facts: &dyn Facts,
+    context: RequestContext,
+    rule: &Rule,
+    entity: &Entity,
+    action: Action,
+) -> Trace {
+    let mut evaluator = Evaluator::new(rules, facts, context);
+    evaluator.as_question(entity, action, |evaluator| {
+        let (clause, scope) = (rule.condition.clause(), Some(entity));
+        let holds = evaluator.holds(clause, scope);
+        let reason = if holds {
+            evidence(evaluator, clause, scope)
+        } else {
+            reason(evaluator, clause, scope, true).unwrap_or_default()
+        };
+        let mut asked = Vec::new();
+        clause.for_each_clause(&mut |part| {
+            if let Node::Test(Test::HasPrivilege { path, action }) = &part.node
+                && reason.span.start <= part.span.start
+                && part.span.end <= reason.span.end
+            {
+                evaluator.with_values(path, scope, |evaluator, things| {
+                    for thing in things.iter().take(MOST_VALUES) {
+                        if let Fact::Entity(thing) = thing {
+                            let granted = evaluator.has_privilege(thing, *action);
+                            asked.push((thing.clone(), *action, granted));
+                        }
+                    }
+                });
+            }
+        });
+        Trace {
+            holds,
+            clause: reason.span.of(rule.condition.text()).to_owned(),
+            span: reason.span,
+            seen: reason.seen,
+            distance: reason.distance,
+            asked,
+        }
+    })
+}
 
 /// Explains a rule that did not hold for `entity`, within the question that it was asked for.
 pub(crate) fn refusal(evaluator: &mut Evaluator<'_>, rule: &Rule, entity: &Entity) -> Refusal {
@@ -23,6 +90,29 @@ pub(crate) fn refusal(evaluator: &mut Evaluator<'_>, rule: &Rule, entity: &Entit
         seen: reason.seen,
         distance: reason.distance,
     }
+}
+
+/// The smallest clause that makes the condition hold, and everything that it saw.
+fn evidence(evaluator: &mut Evaluator<'_>, clause: &Clause, scope: Option<&Entity>) -> Reason {
+    let mut clause = clause;
+    while let Node::Any(parts) = &clause.node {
+        match parts.iter().find(|part| evaluator.holds(part, scope)) {
+            Some(part) => clause = part,
+            None => break,
+        }
+    }
+    let mut lines = Vec::new();
+    clause.for_each_test(&mut |test| {
+        if lines.len() < MOST_SEEN {
+            for line in seen(evaluator, test, scope) {
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+        }
+    });
+    lines.truncate(MOST_SEEN);
+    Reason { span: clause.span, seen: lines, distance: 0 }
 }
 
 #[derive(Default)]

@@ -48,6 +48,7 @@ mod condition;
 mod decide;
 mod evaluate;
 mod explain;
+mod outline;
 mod program;
 mod property;
 mod syntax;
@@ -66,7 +67,9 @@ pub use condition::{Category, Checked, Condition, Parsed, parse_condition};
 pub use decide::{
     Decision, Effect, Outcome, Refusal, Request, Rule, RuleSet, admits, allows, decide, granted,
 };
+pub use explain::{Trace, trace};
 pub use facts::{Context, Entity, Fact, Facts, RequestContext, Subject};
 pub use filter::ResourceFilter;
 pub use kind::{KindSet, ResourceKind, UnknownKind};
-pub use problem::{Problem, ProblemCode, Severity, Span};
+pub use outline::{Outline, OutlineTest};
+pub use problem::{Problem, ProblemCode, Severity, Span, closest};

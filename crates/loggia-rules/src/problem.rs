@@ -158,10 +158,7 @@ impl ProblemCode {
 }
 
 /// The candidate that `word` most likely means: a third of its letters may be wrong.
-pub(crate) fn closest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Nobody misspells a word this long; comparing it would only cost time.
     if word.is_empty() || word.len() > 64 {
         return None;

@@ -87,6 +87,20 @@ impl Clause {
         }
     }
 
+    /// Calls `visit` with this clause and every one in it.
+    pub(crate) fn for_each_clause(&self, visit: &mut impl FnMut(&Clause)) {
+        visit(self);
+        match &self.node {
+            Node::Constant(_) | Node::Test(_) => {}
+            Node::All(parts) | Node::Any(parts) => {
+                for part in parts {
+                    part.for_each_clause(visit);
+                }
+            }
+            Node::Not(inner) => inner.for_each_clause(visit),
+        }
+    }
+
     /// Calls `visit` with every test in it.
     pub(crate) fn for_each_test(&self, visit: &mut impl FnMut(&Test)) {
         match &self.node {

@@ -7,3 +7,4 @@ mod invariants;
 mod problems;
 mod shipped;
 mod site;
+mod traces;
