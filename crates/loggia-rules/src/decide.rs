@@ -1,9 +1,10 @@
 //! May this requester do this to that thing, and why.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use uuid::Uuid;
 
+use crate::audience::Sets;
 use crate::evaluate::Evaluator;
 use crate::problem::Span;
 use crate::program::{Root, Step, Test};
@@ -39,6 +40,8 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// For each kind of resource the rules whose filters can match it, cheap conditions first.
     by_kind: Vec<Vec<usize>>,
+    /// What evaluation over sets of requesters and things derives, when it is first asked for.
+    sets: OnceLock<Arc<Sets>>,
 }
 
 /// The answer with its reasons; *allowed* is a view of it.
@@ -228,7 +231,11 @@ impl RuleSet {
                 matching.map(|(index, _)| index).collect()
             })
             .collect();
-        RuleSet { rules, by_kind }
+        RuleSet { rules, by_kind, sets: OnceLock::new() }
+    }
+
+    pub(crate) fn sets(&self) -> &Arc<Sets> {
+        self.sets.get_or_init(|| Arc::new(Sets::new(self)))
     }
 
     #[must_use]

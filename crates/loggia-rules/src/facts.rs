@@ -52,6 +52,12 @@ pub trait Facts {
     /// The requester as a thing of kind `User`, for `resource.owner = user`; none for visitors and
     /// internal accounts, which own nothing.
     fn requester_entity(&self) -> Option<Entity>;
+
+    /// Whether some thing that exists names the requester as its owner. Requesters who own nothing
+    /// need not be told apart for rules such as `resource.owner = user`; *yes* is always safe.
+    fn requester_owns_anything(&self) -> bool {
+        true
+    }
 }
 
 /// Where a rule is in force.

@@ -43,14 +43,18 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod audience;
 mod check;
 mod condition;
 mod decide;
 mod evaluate;
 mod explain;
+mod listing;
 mod outline;
 mod program;
 mod property;
+mod residue;
+mod subjects;
 mod syntax;
 mod text;
 
@@ -63,6 +67,7 @@ mod problem;
 pub mod shipped;
 
 pub use action::{Action, Actions, UnknownAction};
+pub use audience::{Audience, Footprint};
 pub use condition::{Category, Checked, Condition, Parsed, parse_condition};
 pub use decide::{
     Decision, Effect, Outcome, Refusal, Request, Rule, RuleSet, admits, allows, decide, granted,
@@ -71,5 +76,8 @@ pub use explain::{Trace, trace};
 pub use facts::{Context, Entity, Fact, Facts, RequestContext, Subject};
 pub use filter::ResourceFilter;
 pub use kind::{KindSet, ResourceKind, UnknownKind};
+pub use listing::Listing;
 pub use outline::{Outline, OutlineTest};
 pub use problem::{Problem, ProblemCode, Severity, Span, closest};
+pub use residue::{Residue, Residues, Verdict};
+pub use subjects::{SubjectSet, Subjects};
