@@ -169,6 +169,11 @@ fn read_record(site: &Site, record: Record<'_>, name: &str, out: &mut Vec<Fact>)
             "published" => flag(out, object.is_published),
             "approved" => flag(out, object.is_approved),
             "description" => text(out, object.description.as_str()),
+            "sheet" => {
+                for sheet in site.sheets_of(object) {
+                    relation(out, ResourceKind::AppObject, sheet.id.0);
+                }
+            }
             "stream" => {
                 if let Some(stream) = site.app(object.app).and_then(|app| app.stream) {
                     relation(out, ResourceKind::Stream, stream.0);

@@ -39,11 +39,17 @@ pub struct Site {
     rules: Arc<RuleBook>,
 }
 
+/// Objects inside each other are followed outwards so far; sheets hold charts, and a chart may hold
+/// others. What lies deeper is on no sheet.
+const DEEPEST_OBJECT: usize = 32;
+
 /// The objects of one app.
 #[derive(Clone, Default)]
 struct AppObjects {
     by_id: HashMap<ObjectId, Arc<AppObject>>,
     by_engine_id: HashMap<String, ObjectId>,
+    /// For an object inside another one the engine id of that other.
+    parents: HashMap<ObjectId, Box<str>>,
 }
 
 /// A stored site that must not be served.
@@ -62,6 +68,12 @@ impl Site {
         for object in stored.objects {
             object_apps.insert(object.id, object.app);
             objects.entry(object.app).or_default().put(Arc::new(object));
+        }
+        for (object, parent) in stored.parents {
+            let siblings = object_apps.get(&object).and_then(|app| objects.get_mut(app));
+            if let Some(siblings) = siblings {
+                siblings.parents.insert(object, parent.into());
+            }
         }
         let pools: HashMap<_, _> =
             stored.pools.into_iter().map(|pool| (pool.id, Arc::new(pool))).collect();
@@ -142,9 +154,11 @@ impl Site {
                     remove(&mut site.pools, id);
                     pools_changed = true;
                 }
+                Change::PutProperties(entry) => {
+                    site.put_parent(entry.object, entry.parent.as_deref());
+                }
                 // Not part of the snapshot: read from the store when asked for.
                 Change::PutCredential { .. }
-                | Change::PutProperties(_)
                 | Change::PutScript { .. }
                 | Change::PutSeed { .. } => {}
             }
@@ -228,6 +242,43 @@ impl Site {
         self.objects.values().flat_map(|objects| objects.by_id.values())
     }
 
+    /// The object that this one is inside.
+    #[must_use]
+    pub fn container_of(&self, object: &AppObject) -> Option<&Arc<AppObject>> {
+        self.object_in_app(object.app, self.objects.get(&object.app)?.parents.get(&object.id)?)
+    }
+
+    /// Every sheet that the object is on, nearest first; a sheet is on itself.
+    pub fn sheets_of<'s>(
+        &'s self,
+        object: &'s AppObject,
+    ) -> impl Iterator<Item = &'s AppObject> + use<'s> {
+        std::iter::successors(Some(object), |inner| self.container_of(inner).map(Arc::as_ref))
+            .take(DEEPEST_OBJECT)
+            .filter(|object| is_sheet(object))
+    }
+
+    /// Everything inside an object, at any depth, itself left out.
+    #[must_use]
+    pub fn inside(&self, object: &AppObject) -> Vec<&Arc<AppObject>> {
+        let mut found: Vec<&Arc<AppObject>> = Vec::new();
+        let mut holders = vec![object.engine_id.as_str()];
+        while let (Some(holder), Some(all)) = (holders.pop(), self.objects.get(&object.app)) {
+            for (id, parent) in &all.parents {
+                let Some(inner) = all.by_id.get(id).filter(|_| **parent == *holder) else {
+                    continue;
+                };
+                // Objects in a circle are inside each other only once.
+                if inner.id != object.id && !found.iter().any(|known| known.id == inner.id) {
+                    found.push(inner);
+                    holders.push(&inner.engine_id);
+                }
+            }
+        }
+        found.sort_by(|one, other| one.engine_id.cmp(&other.engine_id));
+        found
+    }
+
     #[must_use]
     pub fn rule(&self, id: RuleId) -> Option<&SystemRule> {
         self.rules.records.get(&id).map(|stored| &stored.rule)
@@ -308,6 +359,22 @@ impl Site {
         Arc::make_mut(objects).put(Arc::new(object.clone()));
     }
 
+    fn put_parent(&mut self, id: ObjectId, parent: Option<&str>) {
+        let Some(app) = self.object_apps.get(&id) else { return };
+        let known = self.objects.get(app).and_then(|objects| objects.parents.get(&id));
+        // Most writes of properties leave the object where it is.
+        if known.map(AsRef::as_ref) == parent {
+            return;
+        }
+        if let Some(objects) = Arc::make_mut(&mut self.objects).get_mut(app) {
+            let objects = Arc::make_mut(objects);
+            match parent {
+                Some(parent) => objects.parents.insert(id, parent.into()),
+                None => objects.parents.remove(&id),
+            };
+        }
+    }
+
     fn delete_object(&mut self, id: ObjectId) {
         let Some(app) = Arc::make_mut(&mut self.object_apps).remove(&id) else { return };
         if let Some(objects) = Arc::make_mut(&mut self.objects).get_mut(&app) {
@@ -329,7 +396,13 @@ impl AppObjects {
         if let Some(object) = self.by_id.remove(&id) {
             self.by_engine_id.remove(&object.engine_id);
         }
+        self.parents.remove(&id);
     }
+}
+
+/// Whether the object is a sheet.
+pub(crate) fn is_sheet(object: &AppObject) -> bool {
+    object.object_type.eq_ignore_ascii_case("sheet")
 }
 
 fn table<I: Eq + Hash, T>(rows: Vec<T>, id: impl Fn(&T) -> I) -> Arc<HashMap<I, Arc<T>>> {

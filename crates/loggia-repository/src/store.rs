@@ -85,6 +85,8 @@ pub struct StoredSite {
     pub streams: Vec<Stream>,
     pub apps: Vec<App>,
     pub objects: Vec<AppObject>,
+    /// For each object inside another one the engine id of that other.
+    pub parents: Vec<(ObjectId, String)>,
     pub rules: Vec<StoredRule>,
     pub virtual_proxies: Vec<VirtualProxy>,
     pub pools: Vec<LicencePool>,

@@ -77,7 +77,7 @@ pub use facts::{Context, Entity, Fact, Facts, RequestContext, Subject};
 pub use filter::ResourceFilter;
 pub use kind::{KindSet, ResourceKind, UnknownKind};
 pub use listing::Listing;
-pub use outline::{Outline, OutlineTest};
+pub use outline::{Outline, OutlineTest, quote};
 pub use problem::{Problem, ProblemCode, Severity, Span, closest};
 pub use residue::{Residue, Residues, Verdict};
 pub use subjects::{SubjectSet, Subjects};

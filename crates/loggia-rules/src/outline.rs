@@ -119,3 +119,14 @@ fn value(operand: &Operand) -> (String, bool) {
         Operand::List { .. } => (operand.to_string(), false),
     }
 }
+
+/// A text between quotes that conditions read as exactly this text, whatever is in it.
+///
+/// ```
+/// assert_eq!(loggia_rules::quote(r#"He said "no" \o/"#), r#""He said \"no\" \\o/""#);
+/// ```
+#[must_use]
+pub fn quote(text: &str) -> String {
+    // The other characters that a backslash may stand before mean themselves without one.
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}

@@ -176,6 +176,8 @@ const APP: &[Property] = &[
 
 const APP_OBJECT: &[Property] = &[
     entity("app", ResourceKind::App),
+    // Our own: the sheets that an object is on; a sheet is on itself.
+    many(entity("sheet", ResourceKind::AppObject)),
     text("engineObjectId"),
     text("engineObjectType"),
     text("objectType"),

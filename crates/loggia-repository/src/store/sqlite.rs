@@ -136,6 +136,7 @@ impl Store for SqliteStore {
                 streams: record::all(connection, "streams")?,
                 apps: record::all(connection, "apps")?,
                 objects: record::all(connection, "app_objects")?,
+                parents: load_parents(connection)?,
                 rules: load_rules(connection)?,
                 virtual_proxies: record::all(connection, "virtual_proxies")?,
                 pools: record::all(connection, "pools")?,
@@ -418,6 +419,24 @@ fn load_data(connection: &Connection) -> Result<Vec<(AppId, u32)>, StoreError> {
             .parse()
             .map_err(|_| StoreError::Corrupt { kind: "app data pointer", reason: app.clone() })?;
         found.push((app, generation));
+    }
+    Ok(found)
+}
+
+fn load_parents(connection: &Connection) -> Result<Vec<(ObjectId, String)>, StoreError> {
+    let mut statement = connection
+        .prepare("SELECT object, parent FROM object_properties WHERE parent IS NOT NULL ORDER BY 1")
+        .map_err(failed)?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .map_err(failed)?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (object, parent) = row.map_err(failed)?;
+        let object = object
+            .parse()
+            .map_err(|_| StoreError::Corrupt { kind: "object's parent", reason: object.clone() })?;
+        found.push((object, parent));
     }
     Ok(found)
 }
