@@ -220,14 +220,17 @@ impl Repository {
         })
     }
 
-    /// Deletes an object.
+    /// Deletes an object with everything inside it: a chart that stayed behind would be on no sheet
+    /// any more, so that rules about the sheet would no longer hide it.
     pub fn delete_object(&self, caller: &Caller, id: ObjectId) -> Result<(), ManageError> {
         self.change(|site| {
             let guard = self.enter(site, caller)?;
             let object = site.object(id).ok_or_else(|| guard.unknown("app object", Some(id.0)))?;
             guard.require(Record::AppObject(object), Action::Delete)?;
             self.require_authoring(&guard, object)?;
-            Ok((vec![Change::DeleteObject(id)], ()))
+            let inner = site.inside(object).into_iter().map(|inner| inner.id);
+            let changes = inner.chain([id]).map(Change::DeleteObject).collect();
+            Ok((changes, ()))
         })
     }
 

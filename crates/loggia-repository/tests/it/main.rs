@@ -6,5 +6,6 @@ mod licence;
 mod manage;
 mod matrix;
 mod refusal;
+mod share;
 mod snapshot;
 mod store_suite;
