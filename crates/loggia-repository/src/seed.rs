@@ -9,15 +9,16 @@ use loggia_model::entity::{
     VirtualProxy,
 };
 use loggia_model::{Moment, Prefix, RuleId, StreamId, UserId, UserKey, VirtualProxyId};
-use loggia_rules::shipped::{ShippedRule, security_rules};
+use loggia_rules::Category;
+use loggia_rules::shipped::{self, ShippedRule};
 use uuid::{Uuid, uuid};
 
 use crate::store::{Change, Store, StoreError, StoredRule, StoredSite};
 
 /// The stream that everybody knows.
-pub const EVERYONE: StreamId = StreamId(uuid!("aaec8d41-5201-43ab-809f-3063750dfafd"));
+pub const EVERYONE: StreamId = StreamId(shipped::EVERYONE_STREAM);
 /// The stream of the operator's own apps.
-pub const MONITORING: StreamId = StreamId(uuid!("a70ca8a5-1d59-4cc9-b5fa-6e207978dcaf"));
+pub const MONITORING: StreamId = StreamId(shipped::MONITORING_STREAM);
 /// The virtual proxy with the empty prefix.
 pub const DEFAULT_ENTRANCE: VirtualProxyId =
     VirtualProxyId(uuid!("c1a1a4d5-8b0f-4f6a-9a59-6a3c1a8f2d01"));
@@ -31,7 +32,7 @@ const ACCOUNTS: [&str; 5] = ["sa_repository", "sa_engine", "sa_scheduler", "sa_p
 pub(crate) fn lay_down(store: &dyn Store, now: Moment) -> Result<(), StoreError> {
     loop {
         let stored = store.load()?;
-        let changes = missing(&stored, now);
+        let changes = missing(&stored, shipped::rules(), now);
         if changes.is_empty() {
             return Ok(());
         }
@@ -43,7 +44,11 @@ pub(crate) fn lay_down(store: &dyn Store, now: Moment) -> Result<(), StoreError>
     }
 }
 
-fn missing(stored: &StoredSite, now: Moment) -> Vec<Change> {
+fn missing<'s>(
+    stored: &StoredSite,
+    shipped: impl Iterator<Item = &'s ShippedRule>,
+    now: Moment,
+) -> Vec<Change> {
     let stamp =
         Stamp { created: now, modified: now, modified_by: "INTERNAL\\sa_repository".into() };
     let mut changes = Vec::new();
@@ -54,21 +59,26 @@ fn missing(stored: &StoredSite, now: Moment) -> Vec<Change> {
         changes.push(Change::PutVirtualProxy(default_entrance(&stamp)));
         changes.push(Change::PutSeed { seed: "site".to_owned(), version: 1 });
     }
-    for shipped in security_rules() {
+    for shipped in shipped {
         let seed = format!("rule:{}", shipped.seed);
         let known = laid_down(stored, &seed);
         if known >= shipped.version {
             continue;
         }
-        let present =
-            stored.rules.iter().find(|rule| rule.rule.seed.as_deref() == Some(shipped.seed));
-        match present {
-            None if known == 0 => changes.push(Change::PutRule(rule(shipped, &stamp))),
-            Some(present) if present.rule.origin != RuleOrigin::Custom => {
+        let mut is_present = false;
+        for present in &stored.rules {
+            if present.rule.seed.as_deref() != Some(shipped.seed) {
+                continue;
+            }
+            is_present = true;
+            // A Custom one is the operator's own by now.
+            if present.rule.origin != RuleOrigin::Custom {
                 changes.push(Change::PutRule(raised(present, shipped, &stamp)));
             }
-            // Deleted, or the operator's own by now.
-            _ => {}
+        }
+        // One that was laid down before and is gone has been deleted, and stays so.
+        if !is_present && known == 0 {
+            changes.push(Change::PutRule(rule(shipped, &stamp)));
         }
         changes.push(Change::PutSeed { seed, version: shipped.version });
     }
@@ -144,7 +154,11 @@ fn rule(shipped: &ShippedRule, stamp: &Stamp) -> StoredRule {
     StoredRule {
         rule: SystemRule {
             id: RuleId(shipped.id),
-            category: RuleCategory::Security,
+            category: match shipped.category {
+                Category::Security => RuleCategory::Security,
+                Category::License => RuleCategory::License,
+                Category::Sync => RuleCategory::Sync,
+            },
             origin: if shipped.read_only { RuleOrigin::ReadOnly } else { RuleOrigin::Default },
             name: shipped.name.to_owned(),
             comment: shipped.comment.to_owned(),
@@ -171,3 +185,6 @@ fn raised(present: &StoredRule, shipped: &ShippedRule, stamp: &Stamp) -> StoredR
     raised.rule.stamp.created = present.rule.stamp.created;
     raised
 }
+
+#[cfg(test)]
+mod tests;

@@ -196,6 +196,9 @@ const OF_APP: &[Property] = &[entity("app", ResourceKind::App)];
 
 const TYPED: &[Property] = &[text("type")];
 
+/// `visitor` is the user id of the anonymous visitor whose session made it: visitors own nothing.
+const TEMP_CONTENT: &[Property] = &[text("visitor")];
+
 const STATIC_CONTENT: &[Property] = &[
     many(entity("ContentLibrarys", ResourceKind::ContentLibrary)),
     many(entity("SharedContents", ResourceKind::SharedContent)),
@@ -256,6 +259,7 @@ fn own(kind: ResourceKind) -> &'static [Property] {
         | ResourceKind::ContentLibrary
         | ResourceKind::SharedContent => TYPED,
         ResourceKind::StaticContentReference => STATIC_CONTENT,
+        ResourceKind::TempContent => TEMP_CONTENT,
         ResourceKind::ReloadTask => TASK,
         ResourceKind::UserSyncTask | ResourceKind::ExternalProgramTask => ENABLED,
         ResourceKind::SchemaEvent | ResourceKind::CompositeEvent => EVENT,
