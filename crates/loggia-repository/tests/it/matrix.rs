@@ -105,6 +105,7 @@ fn rights_of_visitors_and_people_on_a_new_site() {
           base sheet in Everyone: create+read+update+delete+export+publish+changeowner+exportdata+offlineaccess+duplicate+approve
           Ana's private sheet there: create+read+update+delete+export+publish+changeowner+exportdata+offlineaccess+duplicate+approve
           Ana's user row: create+read+update+delete+export+publish+changeowner+exportdata+offlineaccess+duplicate+approve
+          visitors' pool: read
           console section App: read
         audit admin in console
           stream Everyone: read+publish
