@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppId, Moment, ObjectId, PoolId, Prefix, RuleId, StreamId, UserId, UserKey, VirtualProxyId,
+    AppId, Moment, NodeId, ObjectId, PoolId, Prefix, RuleId, StreamId, UserId, UserKey,
+    VirtualProxyId,
 };
 
 /// What every entity carries beside its own fields.
@@ -209,4 +210,26 @@ pub struct LicencePool {
     pub overage: u64,
     pub is_disabled: bool,
     pub stamp: Stamp,
+}
+
+/// A machine that opens and reloads apps (`spec/access.md` §7.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    pub id: NodeId,
+    pub name: String,
+    pub host_name: String,
+    /// Whether it is the one that every site has.
+    pub is_central: bool,
+    pub purpose: NodePurpose,
+    pub custom_properties: Vec<PropertyValue>,
+    pub tags: Vec<String>,
+    pub stamp: Stamp,
+}
+
+/// Which apps a node is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum NodePurpose {
+    Production,
+    Development,
+    Both,
 }

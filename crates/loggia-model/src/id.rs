@@ -74,6 +74,8 @@ ids! {
     VirtualProxyId;
     /// A licence pool.
     PoolId;
+    /// A node: one machine that opens apps.
+    NodeId;
     /// The public name of a session in logs and lists. It is not the secret that a cookie carries.
     SessionId;
     /// The identity of one anonymous session: the GUID in `NONE\anonymous<guid>`.

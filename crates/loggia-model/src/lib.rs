@@ -11,7 +11,7 @@ pub mod name;
 
 pub use caller::{Caller, Environment, InternalAccount, Principal, RequestContext, SessionEnd};
 pub use id::{
-    AppId, IdError, ObjectId, PoolId, RuleId, SessionId, StreamId, UserId, VirtualProxyId,
+    AppId, IdError, NodeId, ObjectId, PoolId, RuleId, SessionId, StreamId, UserId, VirtualProxyId,
     VisitorId,
 };
 pub use moment::Moment;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use loggia_model::entity::{RuleCategory, RuleOrigin, User};
-use loggia_model::{Caller, Environment, Principal, RequestContext, UserKey};
+use loggia_model::entity::{Node, NodePurpose, RuleCategory, RuleOrigin, User};
+use loggia_model::{Caller, Environment, Moment, Principal, RequestContext, UserKey};
 use loggia_rules::{Entity, Fact, Facts, ResourceKind, Subject};
 
 use crate::Site;
@@ -20,14 +20,19 @@ pub(crate) struct SiteFacts<'a> {
     /// Proposed values: read instead of the stored ones for that thing, and for things without
     /// an id, which do not exist yet.
     pub(crate) draft: Option<Record<'a>>,
+    /// The node that a load-balancing rule is asked about.
+    node: Option<&'a Node>,
 }
 
 impl Facts for SiteFacts<'_> {
     fn read(&self, subject: Subject<'_>, name: &str, out: &mut Vec<Fact>) {
         match subject {
             Subject::Requester => self.read_requester(name, out),
-            // Load balancing needs several nodes; there is one.
-            Subject::Node => {}
+            Subject::Node => {
+                if let Some(node) = self.node {
+                    read_record(self.site, Record::Node(node), name, out);
+                }
+            }
             Subject::Resource(entity) => {
                 let drafted = self.draft.filter(|draft| {
                     draft.kind() == entity.kind && (entity.id.is_none() || entity.id == draft.id())
@@ -51,7 +56,19 @@ impl Facts for SiteFacts<'_> {
     }
 }
 
-impl SiteFacts<'_> {
+impl<'a> SiteFacts<'a> {
+    pub(crate) fn new(site: &'a Site, caller: &'a Caller) -> SiteFacts<'a> {
+        SiteFacts { site, caller, draft: None, node: None }
+    }
+
+    pub(crate) fn with_draft(self, draft: Option<Record<'a>>) -> SiteFacts<'a> {
+        SiteFacts { draft, ..self }
+    }
+
+    pub(crate) fn on_node(self, node: &'a Node) -> SiteFacts<'a> {
+        SiteFacts { node: Some(node), ..self }
+    }
+
     fn read_requester(&self, name: &str, out: &mut Vec<Fact>) {
         if let Some(attribute) = name.strip_prefix("environment.") {
             return read_environment(self.caller, attribute, out);
@@ -130,25 +147,29 @@ fn read_record(site: &Site, record: Record<'_>, name: &str, out: &mut Vec<Fact>)
             if let Some(id) = record.id() {
                 text(out, id.hyphenated().to_string());
             }
-            return;
         }
-        "name" => return text(out, record.name()),
-        "resourcetype" => return text(out, record.kind().shared_name()),
+        "name" => text(out, record.name()),
+        "resourcetype" => text(out, record.kind().shared_name()),
         "owner" => {
             if let Some(owner) = record.owner() {
                 relation(out, ResourceKind::User, owner.0);
             }
-            return;
         }
-        "tags" => return record.tags().iter().for_each(|tag| text(out, tag.as_str())),
+        "tags" => record.tags().iter().for_each(|tag| text(out, tag.as_str())),
+        "createddate" => moment(out, record.stamp().map(|stamp| stamp.created)),
+        "modifieddate" => moment(out, record.stamp().map(|stamp| stamp.modified)),
         "modifiedbyusername" => {
             if let Some(stamp) = record.stamp() {
                 text(out, stamp.modified_by.as_str());
             }
-            return;
         }
-        _ => {}
+        _ => read_own(site, record, name, out),
     }
+}
+
+/// The properties that only things of this kind have. `loggia-rules` declares them; a test holds
+/// the two together.
+fn read_own(site: &Site, record: Record<'_>, name: &str, out: &mut Vec<Fact>) {
     match record {
         Record::User(user) => read_user(user, name, out),
         Record::App(app) => match name {
@@ -158,17 +179,20 @@ fn read_record(site: &Site, record: Record<'_>, name: &str, out: &mut Vec<Fact>)
                 }
             }
             "published" => flag(out, app.is_published()),
-            "description" => text(out, app.description.as_str()),
+            "description" => present(out, &app.description),
+            "publishtime" => moment(out, app.publish_time),
+            "lastreloadtime" => moment(out, app.last_reload),
+            "filesize" => text(out, app.file_size.to_string()),
+            "thumbnail" => present(out, &app.thumbnail),
             _ => {}
         },
         Record::AppObject(object) => match name {
             "app" => relation(out, ResourceKind::App, object.app.0),
-            "objecttype" => text(out, object.object_type.as_str()),
-            "engineobjecttype" => text(out, object.object_type.as_str()),
+            "objecttype" | "engineobjecttype" => text(out, object.object_type.as_str()),
             "engineobjectid" => text(out, object.engine_id.as_str()),
             "published" => flag(out, object.is_published),
             "approved" => flag(out, object.is_approved),
-            "description" => text(out, object.description.as_str()),
+            "description" => present(out, &object.description),
             "sheet" => {
                 for sheet in site.sheets_of(object) {
                     relation(out, ResourceKind::AppObject, sheet.id.0);
@@ -190,7 +214,13 @@ fn read_record(site: &Site, record: Record<'_>, name: &str, out: &mut Vec<Fact>)
         },
         Record::VirtualProxy(entrance) => match name {
             "prefix" => text(out, entrance.prefix.as_str()),
-            "description" => text(out, entrance.description.as_str()),
+            "description" => present(out, &entrance.description),
+            _ => {}
+        },
+        Record::Node(node) => match name {
+            "iscentral" => flag(out, node.is_central),
+            "hostname" => text(out, node.host_name.as_str()),
+            "nodepurpose" => text(out, purpose_name(node.purpose)),
             _ => {}
         },
         Record::Stream(_) | Record::Pool(_) | Record::Transient(_) => {}
@@ -211,6 +241,14 @@ fn read_user(user: &User, name: &str, out: &mut Vec<Fact>) {
                 }
             }
         }
+    }
+}
+
+fn purpose_name(purpose: NodePurpose) -> &'static str {
+    match purpose {
+        NodePurpose::Production => "production",
+        NodePurpose::Development => "development",
+        NodePurpose::Both => "both",
     }
 }
 
@@ -239,6 +277,14 @@ fn text(out: &mut Vec<Fact>, value: impl Into<Arc<str>>) {
 fn present(out: &mut Vec<Fact>, value: &str) {
     if !value.is_empty() {
         text(out, value);
+    }
+}
+
+/// A date in the form that the REST interface has, so that texts compare as people read them.
+fn moment(out: &mut Vec<Fact>, moment: Option<Moment>) {
+    let stamp = moment.and_then(|moment| jiff::Timestamp::from_millisecond(moment.0).ok());
+    if let Some(stamp) = stamp {
+        text(out, stamp.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
     }
 }
 

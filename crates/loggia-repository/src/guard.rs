@@ -116,7 +116,7 @@ impl<'a> Guard<'a> {
     }
 
     pub(crate) fn facts<'s>(&'s self, draft: Option<Record<'s>>) -> SiteFacts<'s> {
-        SiteFacts { site: self.site, caller: self.caller, draft }
+        SiteFacts::new(self.site, self.caller).with_draft(draft)
     }
 
     fn decide_entity(
@@ -125,7 +125,7 @@ impl<'a> Guard<'a> {
         entity: &Entity,
         action: Action,
     ) -> Decision {
-        let facts = SiteFacts { site: self.site, caller: self.caller, draft };
+        let facts = SiteFacts::new(self.site, self.caller).with_draft(draft);
         loggia_rules::decide(self.site.security(), &facts, self.context(), entity, action)
     }
 }

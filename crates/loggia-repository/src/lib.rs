@@ -12,11 +12,11 @@
 //!
 //! use loggia_model::{Caller, Environment, Moment, VisitorId};
 //! use loggia_repository::store::sqlite::SqliteStore;
-//! use loggia_repository::{Repository, Settings, StreamEdit, UtcOffset};
+//! use loggia_repository::{Repository, Settings, StreamEdit};
 //!
 //! let folder = tempfile::tempdir()?;
 //! let store = SqliteStore::open(&folder.path().join("loggia.db"))?;
-//! let settings = Settings { data_folder: folder.path().join("data"), offset: UtcOffset::UTC };
+//! let settings = Settings::new(folder.path().join("data"));
 //! let repository = Repository::open(Arc::new(store), Arc::new(|| Moment(0)), settings)?;
 //!
 //! // A visitor sees what the shipped rules open to everyone, and makes nothing.
@@ -51,6 +51,7 @@ mod guard;
 pub mod hub;
 mod licence;
 pub mod manage;
+mod nodes;
 mod record;
 mod refusal;
 pub mod seed;
@@ -83,7 +84,7 @@ pub use manage::{
 };
 pub use record::{Resource, pool_kind};
 pub use refusal::{Code, Gate, Refusal};
-pub use site::{RuleProblem, RuleProblems, Site, SiteError, compile_rule};
+pub use site::{CENTRAL_NODE, RuleProblem, RuleProblems, Site, SiteError, compile_rule};
 pub use store::{SessionRow, StoreError};
 pub use visit::{Access, OpenAppError, OpenedApp, VisitInfo};
 
@@ -94,6 +95,23 @@ pub struct Settings {
     pub data_folder: PathBuf,
     /// The zone whose midnight begins a month of analyzer capacity.
     pub offset: UtcOffset,
+    /// What the node calls itself: load-balancing rules read it as `node.hostName`.
+    pub host_name: String,
+    /// Most bytes of lists that are kept for requesters whom the rules cannot tell apart.
+    pub list_cache_bytes: usize,
+}
+
+impl Settings {
+    /// The defaults, with the data in this folder.
+    #[must_use]
+    pub fn new(data_folder: impl Into<PathBuf>) -> Settings {
+        Settings {
+            data_folder: data_folder.into(),
+            offset: UtcOffset::UTC,
+            host_name: "localhost".to_owned(),
+            list_cache_bytes: 64 << 20,
+        }
+    }
 }
 
 /// The repository: cheap to clone, shared by everything that serves.
@@ -143,7 +161,7 @@ impl Repository {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Result<Repository, OpenError> {
-        let site = Site::from_stored(store.load()?)?;
+        let site = Site::from_stored(store.load()?)?.on_host(&settings.host_name);
         Ok(Repository {
             inner: Arc::new(Inner {
                 store,
@@ -214,7 +232,7 @@ impl Repository {
     /// Replaces the snapshot by what is stored. The writing lock must be held.
     fn load_again(&self) -> Result<(), ManageError> {
         let site = Site::from_stored(self.inner.store.load()?)?;
-        self.swap(site);
+        self.swap(site.on_host(&self.inner.settings.host_name));
         Ok(())
     }
 

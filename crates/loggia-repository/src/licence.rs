@@ -108,7 +108,7 @@ impl Repository {
         ledger: &dyn Ledger,
         now: Moment,
     ) -> Result<PoolsView, StoreError> {
-        let facts = SiteFacts { site, caller, draft: None };
+        let facts = SiteFacts::new(site, caller);
         let mut view = PoolsView { pools: Vec::new(), offset: self.inner.settings.offset };
         for pool in site.pools() {
             let conditions = site.licence_conditions(pool.id);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use loggia_model::entity::{
-    App, AppObject, LicencePool, PoolKind, PropertyValue, Stamp, Stream, SystemRule, User,
+    App, AppObject, LicencePool, Node, PoolKind, PropertyValue, Stamp, Stream, SystemRule, User,
     VirtualProxy,
 };
-use loggia_model::{AppId, ObjectId, PoolId, RuleId, StreamId, UserId, VirtualProxyId};
+use loggia_model::{AppId, NodeId, ObjectId, PoolId, RuleId, StreamId, UserId, VirtualProxyId};
 use loggia_rules::{Entity, ResourceKind};
 
 use crate::Site;
@@ -23,6 +23,7 @@ pub enum Resource {
     Rule(RuleId),
     VirtualProxy(VirtualProxyId),
     Pool(PoolId),
+    Node(NodeId),
     /// Something without a row, such as `QmcSection_App`.
     Transient(Arc<str>),
 }
@@ -37,6 +38,7 @@ pub(crate) enum Record<'a> {
     Rule(&'a SystemRule),
     VirtualProxy(&'a VirtualProxy),
     Pool(&'a LicencePool),
+    Node(&'a Node),
     Transient(&'a Arc<str>),
 }
 
@@ -51,6 +53,7 @@ impl Resource {
             Resource::Rule(id) => Record::Rule(site.rule(*id)?),
             Resource::VirtualProxy(id) => Record::VirtualProxy(site.virtual_proxy(*id)?),
             Resource::Pool(id) => Record::Pool(site.pool(*id)?),
+            Resource::Node(id) => Record::Node(site.node(*id)?),
             Resource::Transient(name) => Record::Transient(name),
         })
     }
@@ -72,6 +75,7 @@ impl<'a> Record<'a> {
             ResourceKind::VirtualProxyConfig => {
                 Record::VirtualProxy(site.virtual_proxy(id.into())?)
             }
+            ResourceKind::ServerNodeConfiguration => Record::Node(site.node(id.into())?),
             kind => {
                 let pool = site.pool(id.into())?;
                 (pool_kind(pool.kind) == kind).then_some(Record::Pool(pool))?
@@ -88,6 +92,7 @@ impl<'a> Record<'a> {
             Record::Rule(_) => ResourceKind::SystemRule,
             Record::VirtualProxy(_) => ResourceKind::VirtualProxyConfig,
             Record::Pool(pool) => pool_kind(pool.kind),
+            Record::Node(_) => ResourceKind::ServerNodeConfiguration,
             Record::Transient(_) => ResourceKind::TransientObject,
         }
     }
@@ -102,6 +107,7 @@ impl<'a> Record<'a> {
             Record::Rule(_) => "rule",
             Record::VirtualProxy(_) => "virtual proxy",
             Record::Pool(_) => "licence pool",
+            Record::Node(_) => "node",
             Record::Transient(_) => "section",
         }
     }
@@ -115,6 +121,7 @@ impl<'a> Record<'a> {
             Record::Rule(rule) => Some(rule.id.0),
             Record::VirtualProxy(entrance) => Some(entrance.id.0),
             Record::Pool(pool) => Some(pool.id.0),
+            Record::Node(node) => Some(node.id.0),
             Record::Transient(_) => None,
         }
     }
@@ -144,6 +151,7 @@ impl<'a> Record<'a> {
             Record::Rule(rule) => Some(&rule.stamp),
             Record::VirtualProxy(entrance) => Some(&entrance.stamp),
             Record::Pool(pool) => Some(&pool.stamp),
+            Record::Node(node) => Some(&node.stamp),
             Record::Transient(_) => None,
         }
     }
@@ -157,6 +165,7 @@ impl<'a> Record<'a> {
             Record::Rule(rule) => &rule.name,
             Record::VirtualProxy(entrance) => &entrance.description,
             Record::Pool(pool) => &pool.name,
+            Record::Node(node) => &node.name,
             Record::Transient(name) => name,
         }
     }
@@ -175,6 +184,7 @@ impl<'a> Record<'a> {
             Record::User(user) => &user.custom_properties,
             Record::Stream(stream) => &stream.custom_properties,
             Record::App(app) => &app.custom_properties,
+            Record::Node(node) => &node.custom_properties,
             _ => &[],
         }
     }
@@ -186,6 +196,7 @@ impl<'a> Record<'a> {
             Record::App(app) => &app.tags,
             Record::Rule(rule) => &rule.tags,
             Record::VirtualProxy(entrance) => &entrance.tags,
+            Record::Node(node) => &node.tags,
             _ => &[],
         }
     }

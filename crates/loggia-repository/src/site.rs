@@ -2,6 +2,8 @@
 //! change. A write makes the next one and swaps it in; readers keep the one they hold.
 
 mod rule_book;
+mod table;
+mod versions;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,34 +11,46 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use loggia_model::entity::{App, AppObject, LicencePool, Stream, SystemRule, User, VirtualProxy};
-use loggia_model::{
-    AppId, InternalAccount, ObjectId, PoolId, Prefix, RuleId, StreamId, UserId, UserKey,
-    VirtualProxyId,
+use loggia_model::entity::{
+    App, AppObject, LicencePool, Node, NodePurpose, Stamp, Stream, SystemRule, User, VirtualProxy,
 };
-use loggia_rules::{Checked, Condition, RuleSet};
+use loggia_model::{
+    AppId, InternalAccount, Moment, NodeId, ObjectId, PoolId, Prefix, RuleId, StreamId, UserId,
+    UserKey, VirtualProxyId,
+};
+use loggia_rules::{Checked, Condition, ResourceKind, RuleSet};
+use uuid::uuid;
 
+use crate::record::pool_kind;
 use crate::store::{Change, StoredRule, StoredSite};
 
-use rule_book::RuleBook;
+use rule_book::{RuleBook, RuleChanges};
 pub use rule_book::{RuleProblem, RuleProblems, compile_rule};
+use table::Table;
+use versions::Versions;
 
 /// Everything of one version. Cheap to derive from the one before: only what changed is copied.
 #[derive(Clone)]
 pub struct Site {
     version: u64,
-    /// Version of the last change to what licence rules read: users, rules, pools.
+    /// Version of the last change to what licence rules read: users, licence rules, pools.
     licence_version: u64,
-    users: Arc<HashMap<UserId, Arc<User>>>,
-    user_keys: Arc<HashMap<Box<str>, UserId>>,
-    streams: Arc<HashMap<StreamId, Arc<Stream>>>,
-    apps: Arc<HashMap<AppId, Arc<App>>>,
-    objects: Arc<HashMap<AppId, Arc<AppObjects>>>,
-    object_apps: Arc<HashMap<ObjectId, AppId>>,
-    virtual_proxies: Arc<HashMap<VirtualProxyId, Arc<VirtualProxy>>>,
-    pools: Arc<HashMap<PoolId, Arc<LicencePool>>>,
-    data: Arc<HashMap<AppId, u32>>,
+    /// Version of the last change to what people are called.
+    names_version: u64,
+    versions: Versions,
+    users: Table<UserId, Arc<User>>,
+    user_keys: Table<Arc<str>, UserId>,
+    /// How many things each person owns; only those who own something are in it.
+    owned: Table<UserId, u32>,
+    streams: Table<StreamId, Arc<Stream>>,
+    apps: Table<AppId, Arc<App>>,
+    objects: Table<AppId, Arc<AppObjects>>,
+    object_apps: Table<ObjectId, AppId>,
+    virtual_proxies: Table<VirtualProxyId, Arc<VirtualProxy>>,
+    pools: Table<PoolId, Arc<LicencePool>>,
+    data: Table<AppId, u32>,
     rules: Arc<RuleBook>,
+    node: Arc<Node>,
 }
 
 /// Objects inside each other are followed outwards so far; sheets hold charts, and a chart may hold
@@ -46,10 +60,10 @@ const DEEPEST_OBJECT: usize = 32;
 /// The objects of one app.
 #[derive(Clone, Default)]
 struct AppObjects {
-    by_id: HashMap<ObjectId, Arc<AppObject>>,
-    by_engine_id: HashMap<String, ObjectId>,
+    by_id: Table<ObjectId, Arc<AppObject>>,
+    by_engine_id: Table<Arc<str>, ObjectId>,
     /// For an object inside another one the engine id of that other.
-    parents: HashMap<ObjectId, Box<str>>,
+    parents: Table<ObjectId, Arc<str>>,
 }
 
 /// A stored site that must not be served.
@@ -60,99 +74,142 @@ pub enum SiteError {
     UnreadableForbid { id: RuleId, name: String, problem: String },
 }
 
+/// The node that every site has.
+pub const CENTRAL_NODE: NodeId = NodeId(uuid!("9e3a4c52-70c1-4d0b-8a37-5b1f0c6d2e01"));
+
 impl Site {
     /// The site as loaded.
     pub fn from_stored(stored: StoredSite) -> Result<Site, SiteError> {
         let mut objects: HashMap<AppId, AppObjects> = HashMap::new();
-        let mut object_apps = HashMap::new();
+        let mut object_apps = Vec::with_capacity(stored.objects.len());
+        let mut owned: HashMap<UserId, u32> = HashMap::new();
+        let owners = stored.objects.iter().map(|object| object.owner);
+        let owners = owners.chain(stored.apps.iter().map(|app| app.owner));
+        for owner in owners.chain(stored.streams.iter().map(|stream| stream.owner)) {
+            *owned.entry(owner).or_default() += 1;
+        }
         for object in stored.objects {
-            object_apps.insert(object.id, object.app);
+            object_apps.push((object.id, object.app));
             objects.entry(object.app).or_default().put(Arc::new(object));
         }
+        let object_apps: Table<_, _> = object_apps.into_iter().collect();
         for (object, parent) in stored.parents {
             let siblings = object_apps.get(&object).and_then(|app| objects.get_mut(app));
             if let Some(siblings) = siblings {
-                siblings.parents.insert(object, parent.into());
+                siblings.parents.put(object, parent.into());
             }
         }
-        let pools: HashMap<_, _> =
+        let pools: Table<_, _> =
             stored.pools.into_iter().map(|pool| (pool.id, Arc::new(pool))).collect();
-        let rules = stored.rules.into_iter().map(|rule| (rule.rule.id, Arc::new(rule))).collect();
         Ok(Site {
             version: stored.version,
             licence_version: stored.version,
-            user_keys: Arc::new(
-                stored.users.iter().map(|user| (user.key.folded().into(), user.id)).collect(),
-            ),
+            names_version: stored.version,
+            versions: Versions::all(stored.version),
+            user_keys: stored
+                .users
+                .iter()
+                .map(|user| (user.key.folded().into(), user.id))
+                .collect(),
             users: table(stored.users, |user| user.id),
+            owned: owned.into_iter().collect(),
             streams: table(stored.streams, |stream| stream.id),
             apps: table(stored.apps, |app| app.id),
-            objects: Arc::new(
-                objects.into_iter().map(|(app, objects)| (app, Arc::new(objects))).collect(),
-            ),
-            object_apps: Arc::new(object_apps),
+            objects: objects.into_iter().map(|(app, objects)| (app, Arc::new(objects))).collect(),
+            object_apps,
             virtual_proxies: table(stored.virtual_proxies, |entrance| entrance.id),
-            data: Arc::new(stored.data.into_iter().collect()),
-            rules: Arc::new(RuleBook::compile(rules, &pools)?),
-            pools: Arc::new(pools),
+            data: stored.data.into_iter().collect(),
+            rules: Arc::new(RuleBook::compile(stored.rules, &pools)?),
+            pools,
+            node: Arc::new(central_node("localhost")),
         })
     }
 
+    /// The same site on a node of this name.
+    #[must_use]
+    pub(crate) fn on_host(mut self, host_name: &str) -> Site {
+        if self.node.host_name != host_name {
+            self.node = Arc::new(central_node(host_name));
+        }
+        self
+    }
+
     /// The site after `changes`, as version `version`.
+    ///
+    /// Its version, and those of its kinds, tell it from other sites only if it is the one that is
+    /// served next: a site made for looking at an unsaved change shares them with the real one, so
+    /// nothing found on it may be remembered by version.
     pub fn after(&self, version: u64, changes: &[Change]) -> Result<Site, SiteError> {
         let mut site = self.clone();
         site.version = version;
-        let mut rules: Option<HashMap<RuleId, Arc<StoredRule>>> = None;
+        let mut rules = RuleChanges::default();
         let mut pools_changed = false;
         for change in changes {
             match change {
-                Change::PutUser(user) => {
-                    site.put_user(user);
-                    site.licence_version = version;
-                }
+                Change::PutUser(user) => site.put_user(user),
                 Change::DeleteUser(id) => {
-                    site.licence_version = version;
-                    if let Some(user) = Arc::make_mut(&mut site.users).remove(id) {
-                        Arc::make_mut(&mut site.user_keys).remove(user.key.folded());
+                    if let Some(user) = site.users.remove(id) {
+                        site.user_keys.remove(user.key.folded());
+                        site.licence_version = version;
+                        site.names_version = version;
+                        site.touch(ResourceKind::User);
                     }
                 }
-                Change::PutStream(stream) => put(&mut site.streams, stream.id, stream),
-                Change::DeleteStream(id) => remove(&mut site.streams, id),
-                Change::PutApp(app) => put(&mut site.apps, app.id, app),
-                Change::DeleteApp(id) => {
-                    remove(&mut site.apps, id);
-                    remove(&mut site.data, id);
-                    if let Some(objects) = Arc::make_mut(&mut site.objects).remove(id) {
-                        let object_apps = Arc::make_mut(&mut site.object_apps);
-                        for object in objects.by_id.keys() {
-                            object_apps.remove(object);
-                        }
+                Change::PutStream(stream) => {
+                    let before = site.streams.put(stream.id, Arc::new(stream.clone()));
+                    let owner = before.as_ref().map(|stream| stream.owner);
+                    site.count_owner(owner, Some(stream.owner));
+                    if before.as_deref() != Some(stream) {
+                        site.touch(ResourceKind::Stream);
                     }
                 }
+                Change::DeleteStream(id) => {
+                    if let Some(stream) = site.streams.remove(id) {
+                        site.count_owner(Some(stream.owner), None);
+                        site.touch(ResourceKind::Stream);
+                    }
+                }
+                Change::PutApp(app) => {
+                    let before = site.apps.put(app.id, Arc::new(app.clone()));
+                    site.count_owner(before.as_ref().map(|app| app.owner), Some(app.owner));
+                    if before.as_deref() != Some(app) {
+                        site.touch(ResourceKind::App);
+                    }
+                }
+                Change::DeleteApp(id) => site.delete_app(*id),
                 Change::PutObject(object) => site.put_object(object),
                 Change::DeleteObject(id) => site.delete_object(*id),
                 Change::PutData { app, generation } => {
-                    Arc::make_mut(&mut site.data).insert(*app, *generation);
+                    site.data.put(*app, *generation);
                 }
-                Change::PutRule(rule) => {
-                    rules
-                        .get_or_insert_with(|| site.rules.records.clone())
-                        .insert(rule.rule.id, Arc::new(rule.clone()));
-                }
-                Change::DeleteRule(id) => {
-                    rules.get_or_insert_with(|| site.rules.records.clone()).remove(id);
-                }
+                Change::PutRule(rule) => rules.put(rule),
+                Change::DeleteRule(id) => rules.delete(*id),
                 Change::PutVirtualProxy(entrance) => {
-                    put(&mut site.virtual_proxies, entrance.id, entrance);
+                    let before = site.virtual_proxies.put(entrance.id, Arc::new(entrance.clone()));
+                    if before.as_deref() != Some(entrance) {
+                        site.touch(ResourceKind::VirtualProxyConfig);
+                    }
                 }
-                Change::DeleteVirtualProxy(id) => remove(&mut site.virtual_proxies, id),
+                Change::DeleteVirtualProxy(id) => {
+                    if site.virtual_proxies.remove(id).is_some() {
+                        site.touch(ResourceKind::VirtualProxyConfig);
+                    }
+                }
                 Change::PutPool(pool) => {
-                    put(&mut site.pools, pool.id, pool);
-                    pools_changed = true;
+                    let before = site.pools.put(pool.id, Arc::new(pool.clone()));
+                    if before.as_deref() != Some(pool) {
+                        site.touch(pool_kind(pool.kind));
+                        if let Some(before) = before {
+                            site.touch(pool_kind(before.kind));
+                        }
+                        pools_changed = true;
+                    }
                 }
                 Change::DeletePool(id) => {
-                    remove(&mut site.pools, id);
-                    pools_changed = true;
+                    if let Some(pool) = site.pools.remove(id) {
+                        site.touch(pool_kind(pool.kind));
+                        pools_changed = true;
+                    }
                 }
                 Change::PutProperties(entry) => {
                     site.put_parent(entry.object, entry.parent.as_deref());
@@ -163,10 +220,18 @@ impl Site {
                 | Change::PutSeed { .. } => {}
             }
         }
-        if rules.is_some() || pools_changed {
-            let records = rules.unwrap_or_else(|| site.rules.records.clone());
-            site.rules = Arc::new(RuleBook::compile(records, &site.pools)?);
-            site.licence_version = version;
+        if !rules.is_empty() || pools_changed {
+            let (rules, touched) = site.rules.after(rules, &site.pools)?;
+            site.rules = Arc::new(rules);
+            if touched.records {
+                site.touch(ResourceKind::SystemRule);
+            }
+            for kind in touched.security.iter() {
+                site.versions.touch_rules(kind, version);
+            }
+            if touched.licence || pools_changed {
+                site.licence_version = version;
+            }
         }
         Ok(site)
     }
@@ -181,6 +246,31 @@ impl Site {
     #[must_use]
     pub(crate) fn licence_version(&self) -> u64 {
         self.licence_version
+    }
+
+    /// What rules may read of things of this kind, and which there are, has not changed since this
+    /// version.
+    #[must_use]
+    pub fn facts_version(&self, kind: ResourceKind) -> u64 {
+        self.versions.facts(kind)
+    }
+
+    /// The security rules that speak of things of this kind have not changed since this version.
+    #[must_use]
+    pub fn rules_version(&self, kind: ResourceKind) -> u64 {
+        self.versions.rules(kind)
+    }
+
+    /// What people are called has not changed since this version.
+    #[must_use]
+    pub fn names_version(&self) -> u64 {
+        self.names_version
+    }
+
+    /// Whether the person owns a stream, an app or an object.
+    #[must_use]
+    pub fn owns_anything(&self, user: UserId) -> bool {
+        self.owned.contains(&user)
     }
 
     #[must_use]
@@ -264,7 +354,7 @@ impl Site {
         let mut found: Vec<&Arc<AppObject>> = Vec::new();
         let mut holders = vec![object.engine_id.as_str()];
         while let (Some(holder), Some(all)) = (holders.pop(), self.objects.get(&object.app)) {
-            for (id, parent) in &all.parents {
+            for (id, parent) in all.parents.iter() {
                 let Some(inner) = all.by_id.get(id).filter(|_| **parent == *holder) else {
                     continue;
                 };
@@ -298,6 +388,22 @@ impl Site {
     #[must_use]
     pub fn security(&self) -> &RuleSet {
         &self.rules.security
+    }
+
+    /// The enabled load-balancing rules: which node may open which app.
+    #[must_use]
+    pub fn sync(&self) -> &RuleSet {
+        &self.rules.sync
+    }
+
+    /// The nodes of the site. There is one.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        std::iter::once(&self.node)
+    }
+
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> Option<&Arc<Node>> {
+        self.nodes().find(|node| node.id == id)
     }
 
     /// Conditions of the enabled licence rules that name this pool; one that holds admits.
@@ -343,60 +449,121 @@ impl Site {
     }
 
     fn put_user(&mut self, user: &User) {
-        let keys = Arc::make_mut(&mut self.user_keys);
-        if let Some(before) = self.users.get(&user.id) {
-            keys.remove(before.key.folded());
+        let before = self.users.put(user.id, Arc::new(user.clone()));
+        if before.as_deref() == Some(user) {
+            return;
         }
-        keys.insert(user.key.folded().into(), user.id);
-        put(&mut self.users, user.id, user);
+        if before.as_ref().is_none_or(|before| before.key != user.key) {
+            if let Some(before) = &before {
+                self.user_keys.remove(before.key.folded());
+            }
+            self.user_keys.put(user.key.folded().into(), user.id);
+        }
+        // Somebody new is nobody's owner yet.
+        if before.map_or(self.owns_anything(user.id), |before| before.name != user.name) {
+            self.names_version = self.version;
+        }
+        self.licence_version = self.version;
+        self.touch(ResourceKind::User);
+    }
+
+    fn delete_app(&mut self, id: AppId) {
+        self.data.remove(&id);
+        if let Some(app) = self.apps.remove(&id) {
+            self.count_owner(Some(app.owner), None);
+            self.touch(ResourceKind::App);
+        }
+        let Some(objects) = self.objects.remove(&id) else { return };
+        for object in objects.by_id.values() {
+            self.object_apps.remove(&object.id);
+            self.count_owner(Some(object.owner), None);
+        }
+        if objects.by_id.len() > 0 {
+            self.touch(ResourceKind::AppObject);
+        }
     }
 
     fn put_object(&mut self, object: &AppObject) {
-        if !self.object_apps.contains_key(&object.id) {
-            Arc::make_mut(&mut self.object_apps).insert(object.id, object.app);
+        if !self.object_apps.contains(&object.id) {
+            self.object_apps.put(object.id, object.app);
         }
-        let objects = Arc::make_mut(&mut self.objects).entry(object.app).or_default();
-        Arc::make_mut(objects).put(Arc::new(object.clone()));
+        if !self.objects.contains(&object.app) {
+            self.objects.put(object.app, Arc::default());
+        }
+        let Some(objects) = self.objects.get_mut(&object.app) else { return };
+        let before = Arc::make_mut(objects).put(Arc::new(object.clone()));
+        self.count_owner(before.as_ref().map(|object| object.owner), Some(object.owner));
+        if before.as_deref() != Some(object) {
+            self.touch(ResourceKind::AppObject);
+        }
     }
 
     fn put_parent(&mut self, id: ObjectId, parent: Option<&str>) {
-        let Some(app) = self.object_apps.get(&id) else { return };
-        let known = self.objects.get(app).and_then(|objects| objects.parents.get(&id));
+        let Some(app) = self.object_apps.get(&id).copied() else { return };
+        let known = self.objects.get(&app).and_then(|objects| objects.parents.get(&id));
         // Most writes of properties leave the object where it is.
         if known.map(AsRef::as_ref) == parent {
             return;
         }
-        if let Some(objects) = Arc::make_mut(&mut self.objects).get_mut(app) {
+        if let Some(objects) = self.objects.get_mut(&app) {
             let objects = Arc::make_mut(objects);
             match parent {
-                Some(parent) => objects.parents.insert(id, parent.into()),
+                Some(parent) => objects.parents.put(id, parent.into()),
                 None => objects.parents.remove(&id),
             };
+            // The sheets that it is on are another property of it.
+            self.touch(ResourceKind::AppObject);
         }
     }
 
     fn delete_object(&mut self, id: ObjectId) {
-        let Some(app) = Arc::make_mut(&mut self.object_apps).remove(&id) else { return };
-        if let Some(objects) = Arc::make_mut(&mut self.objects).get_mut(&app) {
-            Arc::make_mut(objects).remove(id);
+        let Some(app) = self.object_apps.remove(&id) else { return };
+        let Some(objects) = self.objects.get_mut(&app) else { return };
+        if let Some(object) = Arc::make_mut(objects).remove(id) {
+            self.count_owner(Some(object.owner), None);
+            self.touch(ResourceKind::AppObject);
         }
+    }
+
+    /// One thing went from the owner it had to the one it has.
+    fn count_owner(&mut self, before: Option<UserId>, after: Option<UserId>) {
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            match self.owned.get(&before).copied() {
+                Some(count) if count > 1 => self.owned.put(before, count - 1),
+                _ => self.owned.remove(&before),
+            };
+        }
+        if let Some(after) = after {
+            let count = self.owned.get(&after).copied().unwrap_or(0);
+            self.owned.put(after, count.saturating_add(1));
+        }
+    }
+
+    fn touch(&mut self, kind: ResourceKind) {
+        self.versions.touch_facts(kind, self.version);
     }
 }
 
 impl AppObjects {
-    fn put(&mut self, object: Arc<AppObject>) {
-        if let Some(before) = self.by_id.get(&object.id) {
-            self.by_engine_id.remove(&before.engine_id);
+    fn put(&mut self, object: Arc<AppObject>) -> Option<Arc<AppObject>> {
+        let before = self.by_id.put(object.id, object.clone());
+        if before.as_ref().is_none_or(|before| before.engine_id != object.engine_id) {
+            if let Some(before) = &before {
+                self.by_engine_id.remove(before.engine_id.as_str());
+            }
+            self.by_engine_id.put(object.engine_id.as_str().into(), object.id);
         }
-        self.by_engine_id.insert(object.engine_id.clone(), object.id);
-        self.by_id.insert(object.id, object);
+        before
     }
 
-    fn remove(&mut self, id: ObjectId) {
-        if let Some(object) = self.by_id.remove(&id) {
-            self.by_engine_id.remove(&object.engine_id);
-        }
+    fn remove(&mut self, id: ObjectId) -> Option<Arc<AppObject>> {
+        let object = self.by_id.remove(&id)?;
+        self.by_engine_id.remove(object.engine_id.as_str());
         self.parents.remove(&id);
+        Some(object)
     }
 }
 
@@ -405,14 +572,23 @@ pub(crate) fn is_sheet(object: &AppObject) -> bool {
     object.object_type.eq_ignore_ascii_case("sheet")
 }
 
-fn table<I: Eq + Hash, T>(rows: Vec<T>, id: impl Fn(&T) -> I) -> Arc<HashMap<I, Arc<T>>> {
-    Arc::new(rows.into_iter().map(|row| (id(&row), Arc::new(row))).collect())
+fn table<I: Eq + Hash + Clone, T>(rows: Vec<T>, id: impl Fn(&T) -> I) -> Table<I, Arc<T>> {
+    rows.into_iter().map(|row| (id(&row), Arc::new(row))).collect()
 }
 
-fn put<I: Eq + Hash + Clone, T: Clone>(table: &mut Arc<HashMap<I, Arc<T>>>, id: I, row: &T) {
-    Arc::make_mut(table).insert(id, Arc::new(row.clone()));
-}
-
-fn remove<I: Eq + Hash + Clone, T: Clone>(table: &mut Arc<HashMap<I, T>>, id: &I) {
-    Arc::make_mut(table).remove(id);
+fn central_node(host_name: &str) -> Node {
+    Node {
+        id: CENTRAL_NODE,
+        name: "Central".to_owned(),
+        host_name: host_name.to_owned(),
+        is_central: true,
+        purpose: NodePurpose::Both,
+        custom_properties: Vec::new(),
+        tags: Vec::new(),
+        stamp: Stamp {
+            created: Moment(0),
+            modified: Moment(0),
+            modified_by: "INTERNAL\\sa_repository".to_owned(),
+        },
+    }
 }

@@ -146,10 +146,7 @@ pub(crate) fn engine(repository: &Repository, demo_files: Option<&Path>) -> Engi
 }
 
 fn repository_settings(data: &Path) -> loggia_repository::Settings {
-    loggia_repository::Settings {
-        data_folder: data.to_owned(),
-        offset: loggia_repository::UtcOffset { minutes: 0 },
-    }
+    loggia_repository::Settings::new(data)
 }
 
 fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {

@@ -13,7 +13,7 @@ use loggia_model::{
 use loggia_qix::{CloseReason, Connection, Engine, Settings};
 use loggia_repository::store::sqlite::SqliteStore;
 use loggia_repository::{
-    AppEdit, ObjectEdit, PoolEdit, Repository, RuleEdit, Settings as RepositorySettings, UtcOffset,
+    AppEdit, ObjectEdit, PoolEdit, Repository, RuleEdit, Settings as RepositorySettings,
 };
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -82,10 +82,7 @@ impl Site {
         let repository = Repository::open(
             Arc::new(store),
             Arc::new(move || Moment(reading.load(Ordering::Relaxed))),
-            RepositorySettings {
-                data_folder: folder.path().join("data"),
-                offset: UtcOffset { minutes: 0 },
-            },
+            RepositorySettings::new(folder.path().join("data")),
         )
         .unwrap();
         let engine = Engine::new(repository.clone(), settings);

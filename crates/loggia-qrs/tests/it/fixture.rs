@@ -9,7 +9,7 @@ use http::{Request, StatusCode};
 use loggia_model::{Caller, Environment, InternalAccount, Moment, SessionId, UserKey, VisitorId};
 use loggia_qrs::{Settings, router};
 use loggia_repository::store::sqlite::SqliteStore;
-use loggia_repository::{Repository, UserEdit, UtcOffset};
+use loggia_repository::{Repository, UserEdit};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -40,10 +40,7 @@ impl Hub {
         let repository = Repository::open(
             Arc::new(store),
             Arc::new(move || Moment(clock.fetch_add(1, Ordering::SeqCst))),
-            loggia_repository::Settings {
-                data_folder: folder.path().join("data"),
-                offset: UtcOffset::default(),
-            },
+            loggia_repository::Settings::new(folder.path().join("data")),
         )
         .unwrap();
         let router = router(repository.clone(), Settings::default());

@@ -335,7 +335,7 @@ impl Site {
     /// Whether an enabled pool that may serve visitors has a rule that admits one here.
     pub(crate) fn admits_visitor(&self, entrance: &VirtualProxy) -> bool {
         let visitor = typical_visitor(entrance);
-        let facts = SiteFacts { site: self, caller: &visitor, draft: None };
+        let facts = SiteFacts::new(self, &visitor);
         self.pools().any(|pool| {
             !pool.is_disabled
                 && !loggia_licence::is_named(pool.kind)

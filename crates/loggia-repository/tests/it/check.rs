@@ -7,15 +7,14 @@ use expect_test::{Expect, expect};
 use loggia_model::entity::{AnonymousMode, PoolKind};
 use loggia_repository::seed::EVERYONE;
 use loggia_repository::store::sqlite::SqliteStore;
-use loggia_repository::{GateOutcome, Repository, RuleEdit, Settings, UtcOffset};
+use loggia_repository::{GateOutcome, Repository, RuleEdit, Settings};
 
 use crate::fixture::{Hub, START};
 
 /// Runs the check as the command line does, beside the running server.
 fn check(hub: &Hub, prefix: &str, expected: Expect) {
     let store = SqliteStore::inspect(&hub.store_path()).unwrap();
-    let settings =
-        Settings { data_folder: hub.folder.path().join("data"), offset: UtcOffset::default() };
+    let settings = Settings::new(hub.folder.path().join("data"));
     let beside = Repository::inspect(Arc::new(store), Arc::new(|| START), settings).unwrap();
     let report = beside.check_anonymous(&prefix.parse().unwrap()).unwrap();
     let mut text = String::new();

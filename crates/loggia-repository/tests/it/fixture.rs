@@ -11,7 +11,7 @@ use loggia_model::{
 };
 use loggia_repository::store::sqlite::SqliteStore;
 use loggia_repository::{
-    AppEdit, ObjectEdit, PoolEdit, Repository, RuleEdit, Settings, StreamEdit, UserEdit, UtcOffset,
+    AppEdit, ObjectEdit, PoolEdit, Repository, RuleEdit, Settings, StreamEdit, UserEdit,
     VirtualProxyEdit,
 };
 use tempfile::TempDir;
@@ -194,7 +194,7 @@ fn open(folder: &TempDir, clock: &Arc<AtomicI64>) -> Repository {
     Repository::open(
         Arc::new(store),
         Arc::new(move || Moment(clock.load(Ordering::SeqCst))),
-        Settings { data_folder: folder.path().join("data"), offset: UtcOffset::default() },
+        Settings::new(folder.path().join("data")),
     )
     .unwrap()
 }

@@ -7,7 +7,7 @@ use loggia_model::entity::PropertyValue;
 use loggia_model::{AppId, Moment};
 use loggia_repository::seed::EVERYONE;
 use loggia_repository::store::sqlite::SqliteStore;
-use loggia_repository::{AppEdit, Repository, Settings, StreamEdit, UtcOffset};
+use loggia_repository::{AppEdit, Repository, Settings, StreamEdit};
 
 use crate::fixture::{Hub, START};
 
@@ -85,8 +85,7 @@ fn readers_never_see_half_a_change() {
 fn two_servers_on_one_store_build_on_each_other() {
     let hub = Hub::new();
     let store = SqliteStore::open(&hub.store_path()).unwrap();
-    let settings =
-        Settings { data_folder: hub.folder.path().join("data"), offset: UtcOffset::default() };
+    let settings = Settings::new(hub.folder.path().join("data"));
     let other = Repository::open(Arc::new(store), Arc::new(|| START), settings).unwrap();
     let mine = hub.stream("Mine");
     // The other one has not heard of it: its change is planned again on the newer site.
