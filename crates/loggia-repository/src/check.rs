@@ -9,7 +9,7 @@ use loggia_model::entity::{
     AnonymousMode, App, PoolKind, RuleCategory, Stream, SystemRule, VirtualProxy,
 };
 use loggia_model::{AppId, Caller, Prefix, Principal};
-use loggia_rules::{Action, Decision, Entity, RuleSet, admits, allows};
+use loggia_rules::{Action, Decision, Entity, admits, allows};
 use uuid::Uuid;
 
 use crate::Repository;
@@ -447,9 +447,7 @@ fn switched_off<'a>(
                     return compiled.filter.matches(entity) && admits(&compiled.condition, &facts);
                 }
                 // The others stay in force: what the rule needs may be granted by them.
-                let mut rules = site.security().rules().to_vec();
-                rules.push(compiled);
-                let rules = RuleSet::new(rules);
+                let rules = site.security().with(vec![compiled], &[]);
                 allows(&rules, &facts, guard.context(), entity, action)
             })
         })

@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::evaluate::Evaluator;
+use crate::oracle::Evaluator;
 use crate::program::{Path, Root, Step, Term, Test};
 use crate::{Entity, Fact, Facts, KindSet, RequestContext, ResourceKind, RuleSet, property};
 

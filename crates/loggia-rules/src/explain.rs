@@ -1,10 +1,9 @@
 //! Why a rule did not hold: the clause that stood in the way, and what it saw.
 
-use crate::decide::{Refusal, Rule, RuleSet};
-use crate::evaluate::Evaluator;
+use crate::oracle::Evaluator;
 use crate::problem::Span;
 use crate::program::{Clause, Node, Path, Term, Test};
-use crate::{Action, Entity, Fact, Facts, RequestContext};
+use crate::{Action, Entity, Fact, Facts, Refusal, RequestContext, Rule, RuleSet};
 
 /// A constant cannot turn out otherwise, so it is farther than anything else.
 const NEVER: usize = 1_000_000;

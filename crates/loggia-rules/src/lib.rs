@@ -47,16 +47,17 @@ mod audience;
 mod check;
 mod condition;
 mod decide;
-mod evaluate;
 mod explain;
 mod listing;
 mod outline;
 mod program;
 mod property;
 mod residue;
+mod rule_set;
 mod subjects;
 mod syntax;
 mod text;
+mod web;
 
 mod action;
 mod facts;
@@ -64,14 +65,13 @@ mod filter;
 mod kind;
 mod problem;
 
+pub mod oracle;
 pub mod shipped;
 
 pub use action::{Action, Actions, UnknownAction};
 pub use audience::{Audience, Footprint};
 pub use condition::{Category, Checked, Condition, Parsed, parse_condition};
-pub use decide::{
-    Decision, Effect, Outcome, Refusal, Request, Rule, RuleSet, admits, allows, decide, granted,
-};
+pub use decide::{Decision, Outcome, Refusal, Request, admits, allows, decide, granted};
 pub use explain::{Trace, trace};
 pub use facts::{Context, Entity, Fact, Facts, RequestContext, Subject};
 pub use filter::ResourceFilter;
@@ -80,4 +80,5 @@ pub use listing::Listing;
 pub use outline::{Outline, OutlineTest, quote};
 pub use problem::{Problem, ProblemCode, Severity, Span, closest};
 pub use residue::{Residue, Residues, Verdict};
+pub use rule_set::{Effect, Rule, RuleSet};
 pub use subjects::{SubjectSet, Subjects};

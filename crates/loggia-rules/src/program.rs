@@ -55,7 +55,7 @@ pub(crate) struct Path {
     pub(crate) text: Box<str>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     Id,
     Kind,

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::evaluate::Evaluator;
+use crate::oracle::Evaluator;
 use crate::{Action, Effect, Entity, Facts, Request, RequestContext, RuleSet};
 
 /// Decisions for a requester of whom some attributes are unknown: the address, the device, the

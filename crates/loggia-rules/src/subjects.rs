@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::evaluate::Evaluator;
+use crate::oracle::Evaluator;
 use crate::{Action, Entity, Facts, Request, RequestContext, Rule, RuleSet};
 
 /// Evaluates for many requesters at once.

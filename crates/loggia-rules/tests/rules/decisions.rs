@@ -203,9 +203,7 @@ fn readers_of_a_stream_see_its_apps_and_their_published_objects() {
         .unwrap()
         .compile()
         .unwrap();
-    let mut all = rules(&[r#"read on Stream_* if resource.@open = "yes""#]).rules().to_vec();
-    all.push(stream);
-    let rules = RuleSet::new(all);
+    let rules = rules(&[r#"read on Stream_* if resource.@open = "yes""#]).with(vec![stream], &[]);
     let site = site().asked_by(Person::visitor());
     let mut table = String::new();
     for thing in [
