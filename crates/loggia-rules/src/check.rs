@@ -3,20 +3,21 @@
 use regex::RegexBuilder;
 
 use crate::condition::Category;
-use crate::problem::{Problem, ProblemCode, Span};
+use crate::problem::{Problem, ProblemCode, Span, arranged, closest};
 use crate::program::{Clause, Node, Path, Root, Step, Term, Test};
 use crate::property::{self, Found, ValueType};
 use crate::syntax::{self, Comparison, Expr, Function, Literal, Operand};
-use crate::text::{as_decimal, fold_eq};
+use crate::text::{Glob, LONGEST_PATTERN, as_decimal, equal, fold_eq};
 use crate::{Action, KindSet, ResourceKind};
 
-/// Longest regular expression.
-const LONGEST_PATTERN: usize = 1024;
 /// Most memory that one compiled expression may take.
 const PATTERN_MEMORY: usize = 1 << 20;
 
+/// How many pairs of members two lists may have that are compared with each other.
+const MOST_PAIRS: usize = 100_000;
+
 /// Checks a tree for rules of `category` about things of `kinds`. The problems may be warnings
-/// only; the clause is whole if none is an error.
+/// only; the clause is whole if none is an error. Gaps that the parser left are passed over.
 pub(crate) fn check(
     text: &str,
     tree: &Expr,
@@ -25,8 +26,7 @@ pub(crate) fn check(
 ) -> (Clause, Vec<Problem>) {
     let mut checker = Checker { text, category, kinds, problems: Vec::new() };
     let clause = checker.clause(tree);
-    checker.problems.sort_by_key(|problem| problem.span);
-    (clause, checker.problems)
+    (clause, arranged(checker.problems))
 }
 
 struct Checker<'t> {
@@ -42,6 +42,8 @@ struct Typed {
     span: Span,
     value: TermType,
     is_many: bool,
+    /// Of which types the thing may be that the value is read from.
+    of: KindSet,
 }
 
 enum TermType {
@@ -56,6 +58,8 @@ struct Resolved {
     path: Path,
     value: ValueType,
     is_many: bool,
+    /// Of which types the thing may be that the last step reads.
+    of: KindSet,
 }
 
 impl Checker<'_> {
@@ -96,6 +100,11 @@ impl Checker<'_> {
         let is_pattern = matches!(comparison, Comparison::Like | Comparison::Matches);
         let left_terms = self.terms(left, None);
         let right_terms = self.terms(right, is_pattern.then_some(comparison));
+        if left_terms.len().saturating_mul(right_terms.len()) > MOST_PAIRS {
+            let message = "these two lists are too long to be compared with each other";
+            self.report(span, ProblemCode::TooLong, message);
+            return Node::Constant(false);
+        }
         for left in &left_terms {
             for right in &right_terms {
                 self.check_pair(left, comparison, right);
@@ -125,6 +134,7 @@ impl Checker<'_> {
                     self.collect_terms(item, pattern, terms);
                 }
             }
+            Operand::Broken { .. } => {}
             Operand::Literal(literal) => terms.push(self.literal_term(literal, pattern)),
             Operand::Path(path) => {
                 if pattern == Some(Comparison::Matches) {
@@ -138,7 +148,8 @@ impl Checker<'_> {
                 };
                 let (term, is_many) = (Term::Path(resolved.path), resolved.is_many);
                 let value = TermType::Of(resolved.value);
-                terms.push(Typed { term, span: path.span, value, is_many });
+                let of = resolved.of;
+                terms.push(Typed { term, span: path.span, value, is_many, of });
             }
         }
     }
@@ -151,15 +162,21 @@ impl Checker<'_> {
                 Some(pattern) => (Term::Pattern(pattern), TermType::Literal(cooked)),
                 None => (Term::Text("".into()), TermType::Unknown),
             },
-            Some(_) => (Term::Glob(literal.raw.clone()), TermType::Literal(cooked)),
+            Some(_) if literal.raw.len() > LONGEST_PATTERN => {
+                let message = format!("a pattern has at most {LONGEST_PATTERN} bytes");
+                self.report(span, ProblemCode::BadPattern, message);
+                (Term::Text("".into()), TermType::Unknown)
+            }
+            Some(_) => (Term::Glob(Glob::new(&literal.raw)), TermType::Literal(cooked)),
             None => (Term::Text(cooked.as_str().into()), TermType::Literal(cooked)),
         };
         if pattern != Some(Comparison::Matches) && literal.has_unknown_escape() {
             let message =
                 "a backslash that escapes nothing stands for itself; write \\\\ to say so";
-            self.report(span, ProblemCode::UnknownEscape, message);
+            let problem = Problem::new(span, ProblemCode::UnknownEscape, message);
+            self.problems.push(problem.suggest(format!("\"{}\"", literal.with_clear_escapes())));
         }
-        Typed { term, span, value, is_many: false }
+        Typed { term, span, value, is_many: false, of: KindSet::NONE }
     }
 
     fn pattern(&mut self, raw: &str, span: Span) -> Option<regex::Regex> {
@@ -169,7 +186,10 @@ impl Checker<'_> {
             return None;
         }
         // Curly quotes may be escaped in a text, but not in an expression.
-        let source = raw.replace("\\“", "“").replace("\\”", "”").replace("\\’", "’");
+        let mut source = raw.to_owned();
+        for quote in ['“', '”', '„', '‘', '’'] {
+            source = source.replace(&format!("\\{quote}"), quote.encode_utf8(&mut [0; 4]));
+        }
         let compile = |source: &str| {
             RegexBuilder::new(source).size_limit(PATTERN_MEMORY).nest_limit(50).build()
         };
@@ -217,14 +237,18 @@ impl Checker<'_> {
                     );
                 }
             }
+            (TermType::Of(ValueType::Entity(one)), TermType::Of(ValueType::Entity(other))) => {
+                self.report_entity(left.span, *one);
+                self.report_entity(right.span, *other);
+            }
             (TermType::Of(ValueType::Entity(kinds)), _) => self.report_entity(left.span, *kinds),
             (_, TermType::Of(ValueType::Entity(kinds))) => self.report_entity(right.span, *kinds),
             _ if is_pattern => {}
             (TermType::Of(value), TermType::Literal(text)) => {
-                self.check_literal(*value, comparison, text, right.span);
+                self.check_literal(*value, left.of, comparison, text, right.span);
             }
             (TermType::Literal(text), TermType::Of(value)) => {
-                self.check_literal(*value, comparison, text, left.span);
+                self.check_literal(*value, right.of, comparison, text, left.span);
             }
             (TermType::Of(one), TermType::Of(other)) => {
                 let is_free = |value: ValueType| value == ValueType::Text;
@@ -239,55 +263,81 @@ impl Checker<'_> {
 
     fn report_entity(&mut self, span: Span, kinds: KindSet) {
         let written = span.of(self.text).to_owned();
-        let property = if kinds.contains(ResourceKind::User) { "userId" } else { "name" };
+        let is_person = kinds == KindSet::only(ResourceKind::User);
+        let property = if is_person { "userId" } else { "name" };
         let message = format!("{written} is a thing, not a text; compare one of its properties");
         let problem = Problem::new(span, ProblemCode::ImpossibleComparison, message);
         self.problems.push(problem.suggest(format!("{written}.{property}")));
     }
 
-    /// Whether a value of this type can ever equal the text.
-    fn check_literal(&mut self, value: ValueType, comparison: Comparison, text: &str, span: Span) {
+    /// Whether a value of this type, read from a thing of one of `kinds`, can ever equal the text.
+    fn check_literal(
+        &mut self,
+        value: ValueType,
+        kinds: KindSet,
+        comparison: Comparison,
+        text: &str,
+        span: Span,
+    ) {
         let is_exact = matches!(comparison, Comparison::ExactlyEqual | Comparison::ExactlyNotEqual);
         let quoted = |text: &str| format!("\"{text}\"");
-        match value {
-            ValueType::Truth => {
-                let known = ["true", "false"];
-                if is_exact && !known.contains(&text) || !known.iter().any(|k| fold_eq(k, text)) {
-                    let likely = match text.to_lowercase().as_str() {
-                        "1" | "yes" | "on" | "true" => Some("true"),
-                        "0" | "no" | "off" | "false" => Some("false"),
-                        _ => None,
-                    };
-                    let message = "this property is \"true\" or \"false\"";
-                    let problem = Problem::new(span, ProblemCode::ImpossibleComparison, message);
-                    self.problems.push(problem.did_you_mean(likely.map(quoted).as_deref()));
-                }
+        let impossible =
+            |message: String| Problem::new(span, ProblemCode::ImpossibleComparison, message);
+        let is_among =
+            |known: &[&str]| known.iter().any(|k| *k == text || !is_exact && fold_eq(k, text));
+        let problem = match value {
+            ValueType::Truth if !is_among(&["true", "false"]) => {
+                let likely = match text.to_lowercase().as_str() {
+                    "1" | "yes" | "on" | "true" => Some("\"true\""),
+                    "0" | "no" | "off" | "false" => Some("\"false\""),
+                    _ => None,
+                };
+                let message = "this property is \"true\" or \"false\"".to_owned();
+                impossible(message).did_you_mean(likely)
+            }
+            ValueType::OneOf(known) if !is_among(known) => {
+                let likely = closest(text, known.iter().copied()).map(quoted);
+                let message = format!("this property is one of {}", known.join(", "));
+                impossible(message).did_you_mean(likely.as_deref())
             }
             ValueType::Number if as_decimal(text).is_none() => {
-                let message = "this property is a number";
-                self.report(span, ProblemCode::ImpossibleComparison, message);
+                impossible("this property is a number".to_owned())
             }
-            ValueType::Id if text.len() != 36 || uuid::Uuid::try_parse(text).is_err() => {
-                let message = "an id is a GUID such as aaec8d41-5201-43ab-809f-3063750dfafd";
-                self.report(span, ProblemCode::ImpossibleComparison, message);
-            }
-            ValueType::Kind => match text.parse::<ResourceKind>() {
-                Ok(kind) if kind.name() == text => {}
-                Ok(kind) if !is_exact && fold_eq(kind.name(), text) => {}
-                Ok(kind) => {
-                    let message = format!("the type is written {}", kind.name());
-                    let problem = Problem::new(span, ProblemCode::UnknownType, message);
-                    self.problems.push(problem.suggest(quoted(kind.name())));
+            ValueType::Id => match uuid::Uuid::try_parse(text.trim()) {
+                Ok(_) if text.len() == 36 && (!is_exact || text == text.to_lowercase()) => return,
+                Ok(id) => {
+                    let written = id.hyphenated().to_string();
+                    let message = format!("an id is written {written}");
+                    impossible(message).suggest(quoted(&written))
                 }
+                Err(_) => impossible(
+                    "an id is a GUID such as aaec8d41-5201-43ab-809f-3063750dfafd".to_owned(),
+                ),
+            },
+            ValueType::Kind => match text.parse::<ResourceKind>() {
+                Ok(kind) if !is_among(&[kind.name()]) => {
+                    let message = format!("the type is written {}", kind.name());
+                    Problem::new(span, ProblemCode::UnknownType, message)
+                        .suggest(quoted(kind.name()))
+                }
+                Ok(kind) if !kinds.contains(kind) => {
+                    let message = match of_kinds(kinds).as_str() {
+                        "" => format!("the rule's filter names no {kind}"),
+                        of => format!("the rule's filter names no {kind}{of}"),
+                    };
+                    Problem::new(span, ProblemCode::TypeOutsideFilter, message)
+                }
+                Ok(_) => return,
                 Err(error) => {
                     let message = format!("{text:?} is no resource type");
                     let meant = error.suggestion.map(quoted);
-                    let problem = Problem::new(span, ProblemCode::UnknownType, message);
-                    self.problems.push(problem.did_you_mean(meant.as_deref()));
+                    Problem::new(span, ProblemCode::UnknownType, message)
+                        .did_you_mean(meant.as_deref())
                 }
             },
-            _ => {}
-        }
+            _ => return,
+        };
+        self.problems.push(problem);
     }
 
     fn warn_many_not_equal(
@@ -317,26 +367,78 @@ impl Checker<'_> {
 
     /// `x != "a" or x != "b"`.
     fn warn_always_true(&mut self, parts: &[Expr]) {
-        let differing: Vec<(String, String, Span)> = parts
+        struct Differs<'e> {
+            index: usize,
+            path: String,
+            comparison: Comparison,
+            literal: &'e Literal,
+        }
+        let differing: Vec<Differs<'_>> = parts
             .iter()
-            .filter_map(|part| match part {
-                Expr::Compare {
-                    left: Operand::Path(path),
-                    comparison: Comparison::NotEqual | Comparison::ExactlyNotEqual,
-                    right: Operand::Literal(literal),
-                    span,
-                } => Some((path.to_string().to_lowercase(), literal.cooked(), *span)),
-                _ => None,
+            .enumerate()
+            .filter_map(|(index, part)| {
+                let Expr::Compare { left, comparison, right, .. } = part else {
+                    return None;
+                };
+                let is_negative =
+                    matches!(comparison, Comparison::NotEqual | Comparison::ExactlyNotEqual);
+                match (left, right) {
+                    (Operand::Path(path), Operand::Literal(literal))
+                    | (Operand::Literal(literal), Operand::Path(path))
+                        if is_negative =>
+                    {
+                        let path = path.to_string().to_lowercase();
+                        Some(Differs { index, path, comparison: *comparison, literal })
+                    }
+                    _ => None,
+                }
             })
             .collect();
-        let Some((path, text, first)) = differing.first() else {
+        let same = |one: &Differs<'_>, other: &Differs<'_>| {
+            one.path == other.path && one.comparison == other.comparison
+        };
+        let values_differ = |one: &Differs<'_>, other: &Differs<'_>| {
+            let (one_text, other_text) = (one.literal.cooked(), other.literal.cooked());
+            match one.comparison {
+                Comparison::NotEqual => !equal(&one_text, &other_text),
+                _ => one_text != other_text,
+            }
+        };
+        let first = differing.iter().enumerate().find(|(at, one)| {
+            let mut later = differing.iter().skip(at + 1);
+            later.any(|other| same(one, other) && values_differ(one, other))
+        });
+        let Some((_, first)) = first else {
             return;
         };
-        let other = differing.iter().find(|(other, value, _)| other == path && value != text);
-        if let Some((.., second)) = other {
-            let message = "one of these always holds, unless there is no value; was and meant?";
-            self.report(first.to(*second), ProblemCode::AlwaysTrue, message);
+        let members: Vec<&Differs<'_>> =
+            differing.iter().filter(|other| same(first, other)).collect();
+        let indexes: Vec<usize> = members.iter().map(|member| member.index).collect();
+        let (Some(&from), Some(&to)) = (indexes.first(), indexes.last()) else {
+            return;
+        };
+        let within: Vec<&Expr> = parts.iter().skip(from).take(to + 1 - from).collect();
+        let (Some(start), Some(end)) = (within.first(), within.last()) else {
+            return;
+        };
+        // What stands between them stays, after the list that takes their place.
+        let path = match start {
+            Expr::Compare { left: Operand::Path(path), .. }
+            | Expr::Compare { right: Operand::Path(path), .. } => path.span.of(self.text),
+            _ => return,
+        };
+        let symbol = if first.comparison == Comparison::NotEqual { "=" } else { "==" };
+        let values: Vec<String> = members.iter().map(|m| m.literal.to_string()).collect();
+        let mut rewritten = format!("!({path} {symbol} {{{}}})", values.join(", "));
+        for (index, part) in within.iter().enumerate() {
+            if !indexes.contains(&(from + index)) {
+                rewritten.push_str(&format!(" or {part}"));
+            }
         }
+        let message = "one of these always holds, unless there is no value; was and meant?";
+        let span = start.span().to(end.span());
+        let problem = Problem::new(span, ProblemCode::AlwaysTrue, message);
+        self.problems.push(problem.suggest(rewritten));
     }
 
     fn call(
@@ -390,16 +492,18 @@ impl Checker<'_> {
                     return None;
                 }
                 let related = self.related(path, "HasPrivilege");
-                let action = self.action(argument, function_span)?;
+                let call_span = Span::new(function_span.start, span.end);
+                let action = self.action(argument, call_span)?;
                 Some(Test::HasPrivilege { path: related?.0, action })
             }
         }
     }
 
-    fn action(&mut self, argument: Option<&Literal>, function_span: Span) -> Option<Action> {
+    /// `call_span` is that of the function and its parentheses.
+    fn action(&mut self, argument: Option<&Literal>, call_span: Span) -> Option<Action> {
         let Some(argument) = argument else {
             let message = "HasPrivilege needs an action";
-            let problem = Problem::new(function_span, ProblemCode::BadArgument, message);
+            let problem = Problem::new(call_span, ProblemCode::BadArgument, message);
             self.problems.push(problem.suggest("HasPrivilege(\"read\")"));
             return None;
         };
@@ -431,6 +535,7 @@ impl Checker<'_> {
 
     fn path(&mut self, path: &syntax::Path) -> Option<Resolved> {
         let mut kinds = self.root(path)?;
+        let mut of = kinds;
         let mut value = ValueType::Entity(kinds);
         let (mut is_many, mut steps) = (false, Vec::new());
         let mut before = path.root.name().to_owned();
@@ -439,8 +544,10 @@ impl Checker<'_> {
             match value {
                 ValueType::Entity(_) => {}
                 ValueType::Environment => {
-                    (value, is_many) = (ValueType::Text, true);
-                    steps.push(self.environment(&name, segment.span, &mut is_many));
+                    let (step, property) = self.environment(&name, segment.span);
+                    steps.push(step);
+                    value = property.0;
+                    is_many |= property.1;
                     before = format!("{before}.{}", segment.name);
                     continue;
                 }
@@ -450,14 +557,13 @@ impl Checker<'_> {
                     return None;
                 }
             }
+            of = kinds;
             match property::find(kinds, &name) {
                 Found::Known(property) => {
                     is_many |= property.is_many;
                     value = property.value;
-                    match value {
-                        ValueType::Entity(targets) => kinds = targets,
-                        ValueType::Environment => {}
-                        _ => {}
+                    if let ValueType::Entity(targets) = value {
+                        kinds = targets;
                     }
                     steps.extend(step(&name, value));
                 }
@@ -491,14 +597,13 @@ impl Checker<'_> {
             before = format!("{before}.{}", segment.name);
         }
         if value == ValueType::Environment {
-            let message = "name an attribute of the environment";
-            let problem = Problem::new(path.span, ProblemCode::UnknownProperty, message);
             let written = path.span.of(self.text);
-            self.problems.push(problem.suggest(format!("{written}.ip")));
+            let message = format!("name an attribute of the environment, such as {written}.ip");
+            self.report(path.span, ProblemCode::UnknownProperty, message);
             return None;
         }
         let text = path.span.of(self.text).into();
-        Some(Resolved { path: Path { root: path.root, steps, text }, value, is_many })
+        Some(Resolved { path: Path { root: path.root, steps, text }, value, is_many, of })
     }
 
     fn root(&mut self, path: &syntax::Path) -> Option<KindSet> {
@@ -520,19 +625,24 @@ impl Checker<'_> {
         Some(kinds)
     }
 
-    fn environment(&mut self, name: &str, span: Span, is_many: &mut bool) -> Step {
+    /// The step that reads an environment attribute, with its type and whether it has many values.
+    fn environment(&mut self, name: &str, span: Span) -> (Step, (ValueType, bool)) {
         if name == "context" {
-            *is_many = false;
-            return Step::RequestContext;
+            let known = property::find_environment(name);
+            let value = known.map_or(ValueType::Text, |known| known.value);
+            return (Step::RequestContext, (value, false));
         }
-        if property::ENVIRONMENT.iter().any(|known| fold_eq(known, name)) {
-            *is_many = false;
-        } else if let Some(known) = property::near_environment(name) {
+        let step = Step::Read(format!("environment.{name}").into());
+        if let Some(known) = property::find_environment(name) {
+            return (step, (known.value, known.is_many));
+        }
+        if let Some(known) = property::near_environment(name) {
             let message = format!("{name} reads a session attribute of that name");
             let problem = Problem::new(span, ProblemCode::LooksMisspelt, message);
             self.problems.push(problem.did_you_mean(Some(known)));
         }
-        Step::Read(format!("environment.{name}").into())
+        // A sign-in may bring the same attribute several times.
+        (step, (ValueType::Text, true))
     }
 
     fn report_no_custom(&mut self, kinds: KindSet, before: &str, segment: &syntax::Segment) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::check;
-use crate::problem::{Problem, Span};
+use crate::problem::{Problem, Span, arranged};
 use crate::program::{Clause, Node};
 use crate::syntax::{self, Expr};
 use crate::{KindSet, Outline, ResourceFilter};
@@ -102,41 +102,61 @@ impl Condition<Parsed> {
         category: Category,
         kinds: KindSet,
     ) -> Result<Condition<Checked>, Vec<Problem>> {
-        // A filter of unknown types only was warned about; its rule applies to nothing.
-        let kinds = if kinds.is_empty() { KindSet::ALL } else { kinds };
-        let (clause, problems) = match &self.stage.tree {
-            Some(tree) => check::check(&self.text, tree, category, kinds),
-            None => {
-                let span = Span::new(0, self.text.len());
-                (Clause { span, node: Node::Constant(true) }, Vec::new())
-            }
-        };
-        let mut warnings = self.warnings;
-        warnings.extend(problems);
-        warnings.sort_by_key(|problem| problem.span);
-        if warnings.iter().any(Problem::is_error) {
-            return Err(warnings);
-        }
-        let asks_rules = clause.asks_rules();
-        Ok(Condition { text: self.text, warnings, stage: Checked { clause, asks_rules } })
+        let Parsed { tree } = self.stage;
+        compile(&self.text, tree, self.warnings, category, kinds)
     }
+}
+
+/// Checks what was parsed and tells all problems together, those of the parser too.
+fn compile(
+    text: &Arc<str>,
+    tree: Option<Expr>,
+    mut problems: Vec<Problem>,
+    category: Category,
+    kinds: KindSet,
+) -> Result<Condition<Checked>, Vec<Problem>> {
+    // A filter of unknown types only was warned about; its rule applies to nothing.
+    let kinds = if kinds.is_empty() { KindSet::ALL } else { kinds };
+    let clause = match &tree {
+        Some(tree) => {
+            let (clause, found) = check::check(text, tree, category, kinds);
+            problems.extend(found);
+            clause
+        }
+        None => Clause { span: Span::new(0, text.len()), node: Node::Constant(true) },
+    };
+    let mut problems = arranged(problems);
+    if category == Category::License {
+        // The parser does not know that there is no resource here.
+        let no_use = |text: &String| text.starts_with("resource.");
+        for problem in &mut problems {
+            problem.suggestion = problem.suggestion.take().filter(|text| !no_use(text));
+        }
+    }
+    if problems.iter().any(Problem::is_error) {
+        return Err(problems);
+    }
+    let asks_rules = clause.asks_rules();
+    let stage = Checked { clause, asks_rules };
+    Ok(Condition { text: text.clone(), warnings: problems, stage })
 }
 
 impl Condition<Checked> {
     /// Parses and checks in one step, for any resource.
     pub fn compile(text: &str, category: Category) -> Result<Condition<Checked>, Vec<Problem>> {
-        let (condition, problems) = parse_condition(text);
-        condition.ok_or(problems)?.check(category)
+        let (tree, problems) = syntax::parse(text);
+        compile(&text.into(), tree, problems, category, KindSet::ALL)
     }
 
-    /// Parses and checks in one step, for a rule with this filter.
+    /// Parses and checks in one step, for a rule with this filter. Whatever is wrong with the text
+    /// is told at once: a mistake of grammar hides no unknown property elsewhere.
     pub fn compile_for(
         text: &str,
         category: Category,
         filter: &ResourceFilter,
     ) -> Result<Condition<Checked>, Vec<Problem>> {
-        let (condition, problems) = parse_condition(text);
-        condition.ok_or(problems)?.check_for(category, filter)
+        let (tree, problems) = syntax::parse(text);
+        compile(&text.into(), tree, problems, category, filter.kinds())
     }
 
     pub(crate) fn clause(&self) -> &Clause {
@@ -150,7 +170,8 @@ impl Condition<Checked> {
     }
 }
 
-/// The condition in one line, with every parenthesis that its precedence implies.
+/// The condition in one line, with every parenthesis that its precedence implies. Read again, it is
+/// the same condition.
 impl fmt::Display for Condition<Parsed> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.stage.tree {

@@ -153,6 +153,14 @@ impl ResourceFilter {
             self.whole = KindSet::ALL;
             return Ok(());
         }
+        if item.contains([';', '|', '\n']) {
+            let parts: Vec<&str> = item
+                .split([';', '|', '\n'])
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .collect();
+            return Err(bad("items are separated by commas".to_owned()).suggest(parts.join(", ")));
+        }
         if let Some((family, rest)) = item.split_once('_') {
             check_type_name(family, span)?;
             return self.add_within(family, rest, item, span);
@@ -200,10 +208,15 @@ impl ResourceFilter {
                 .suggest(format!("{family}_*")));
         }
         let kind = known(family, span)?;
-        // Only the form with hyphens: other writings of a GUID are never produced by the product.
-        match Uuid::try_parse(rest).ok().filter(|_| rest.len() == 36) {
-            Some(id) => self.ones.push((kind, id)),
-            None => {
+        match Uuid::try_parse(rest) {
+            Ok(id) if rest.len() == 36 => self.ones.push((kind, id)),
+            // Other writings of a GUID are never produced by the product.
+            Ok(id) => {
+                let written = id.hyphenated();
+                return Err(bad(format!("an id is written {written}"))
+                    .suggest(format!("{family}_{written}")));
+            }
+            Err(_) => {
                 return Err(bad(format!("{rest:?} is no id; write {family}_* for every one"))
                     .suggest(format!("{family}_*")));
             }

@@ -79,6 +79,9 @@ pub use kind::{KindSet, ResourceKind, UnknownKind};
 pub use listing::Listing;
 pub use outline::{Outline, OutlineTest, quote};
 pub use problem::{Problem, ProblemCode, Severity, Span, closest};
+pub use property::{
+    Property, ValueType, environment_properties, has_custom_properties, properties,
+};
 pub use residue::{Residue, Residues, Verdict};
 pub use rule_set::{Effect, Rule, RuleSet};
 pub use subjects::{SubjectSet, Subjects};

@@ -16,7 +16,8 @@ pub struct Problem {
     pub code: ProblemCode,
     /// A sentence for the person who typed the text.
     pub message: String,
-    /// Text to put in place of the span, where there is a likely one.
+    /// A ready rewrite, where there is a likely one: put in place of the span, this problem is gone
+    /// and no new one came.
     pub suggestion: Option<String>,
 }
 
@@ -29,45 +30,76 @@ pub enum Severity {
     Error,
 }
 
-/// What kind of problem it is: stable words for editors and tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProblemCode {
+macro_rules! codes {
+    ($($(#[$doc:meta])* $severity:ident $variant:ident = $code:literal;)*) => {
+        /// What kind of problem it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ProblemCode {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl ProblemCode {
+            /// Every code.
+            pub const ALL: &'static [ProblemCode] = &[$(ProblemCode::$variant,)*];
+
+            /// Stable words for editors, scripts and tests; the message may be reworded, these
+            /// never are.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(ProblemCode::$variant => $code,)*
+                }
+            }
+
+            #[must_use]
+            pub const fn severity(self) -> Severity {
+                match self {
+                    $(ProblemCode::$variant => Severity::$severity,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
     // Conditions: text.
-    UnknownCharacter,
-    UnclosedString,
-    UnknownOperator,
-    Unexpected,
-    Missing,
-    TooDeep,
-    TooLong,
-    /// Warning: single or curly quotes were read as straight double ones.
-    OtherQuotes,
-    /// Warning: `@x` alone was read as `resource.@x`.
-    ShortPath,
-    /// Warning: a backslash that escapes nothing stands for itself.
-    UnknownEscape,
+    Error UnknownCharacter = "rule-unknown-character";
+    Error UnclosedString = "rule-unclosed-text";
+    Error UnknownOperator = "rule-unknown-operator";
+    Error Unexpected = "rule-unexpected";
+    Error Missing = "rule-missing";
+    Error TooDeep = "rule-too-deep";
+    Error TooLong = "rule-too-long";
+    /// Single or curly quotes were read as straight double ones.
+    Warning OtherQuotes = "rule-other-quotes";
+    /// `@x` alone was read as `resource.@x`.
+    Warning ShortPath = "rule-short-path";
+    /// A backslash that escapes nothing stands for itself.
+    Warning UnknownEscape = "rule-unknown-escape";
     // Conditions: meaning.
-    UnknownRoot,
-    RootNotAllowed,
-    UnknownProperty,
-    UnknownFunction,
-    UnknownAction,
-    BadArgument,
-    BadPattern,
-    UnknownType,
-    ImpossibleComparison,
-    /// Warning: `!=` against several values is true as soon as one differs.
-    ManyNotEqual,
-    /// Warning: `x != "a" or x != "b"` holds for every value.
-    AlwaysTrue,
-    /// Warning: the property reads a directory attribute, but looks like a known one misspelt.
-    LooksMisspelt,
+    Error UnknownRoot = "rule-unknown-root";
+    Error RootNotAllowed = "rule-root-not-allowed";
+    Error UnknownProperty = "rule-unknown-property";
+    Error UnknownFunction = "rule-unknown-function";
+    Error UnknownAction = "rule-unknown-action";
+    Error BadArgument = "rule-bad-argument";
+    Error BadPattern = "rule-bad-pattern";
+    Error UnknownType = "rule-unknown-type";
+    Error ImpossibleComparison = "rule-impossible-comparison";
+    /// `!=` against several values is true as soon as one differs.
+    Warning ManyNotEqual = "rule-many-not-equal";
+    /// `x != "a" or x != "b"` holds for every value.
+    Warning AlwaysTrue = "rule-always-true";
+    /// The property reads a directory attribute, but looks like a known one misspelt.
+    Warning LooksMisspelt = "rule-looks-misspelt";
+    /// The rule's filter names nothing of the type that is compared with.
+    Warning TypeOutsideFilter = "rule-type-outside-filter";
     // Resource filters.
-    EmptyFilter,
-    BadFilterItem,
-    /// Warning: the item names no type, so it matches nothing.
-    UnknownFilterType,
-    TooManyItems,
+    Error EmptyFilter = "rule-filter-empty";
+    Error BadFilterItem = "rule-filter-bad-item";
+    /// The item names no type, so it matches nothing.
+    Warning UnknownFilterType = "rule-filter-unknown-type";
+    Error TooManyItems = "rule-filter-too-many-items";
 }
 
 impl Span {
@@ -86,6 +118,16 @@ impl Span {
     #[must_use]
     pub fn of(self, text: &str) -> &str {
         text.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// `text` with `replacement` in place of what the span covers; as it is where the span does
+    /// not fit.
+    #[must_use]
+    pub fn replace(self, text: &str, replacement: &str) -> String {
+        match (text.get(..self.start), text.get(self.end..)) {
+            (Some(before), Some(after)) => [before, replacement, after].concat(),
+            _ => text.to_owned(),
+        }
     }
 
     /// Line and column of the start in `text`, both from 1, the column in characters.
@@ -123,6 +165,12 @@ impl Problem {
         self
     }
 
+    /// `text` with the suggestion in place of the span; none without a suggestion.
+    #[must_use]
+    pub fn rewrite(&self, text: &str) -> Option<String> {
+        self.suggestion.as_ref().map(|suggestion| self.span.replace(text, suggestion))
+    }
+
     /// Whether the text can still be used.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -141,20 +189,19 @@ impl fmt::Display for Problem {
     }
 }
 
-impl ProblemCode {
-    #[must_use]
-    pub fn severity(self) -> Severity {
-        match self {
-            ProblemCode::OtherQuotes
-            | ProblemCode::ShortPath
-            | ProblemCode::UnknownEscape
-            | ProblemCode::ManyNotEqual
-            | ProblemCode::AlwaysTrue
-            | ProblemCode::LooksMisspelt
-            | ProblemCode::UnknownFilterType => Severity::Warning,
-            _ => Severity::Error,
-        }
+/// Most problems that are told of one text; more would help nobody.
+const MOST_PROBLEMS: usize = 100;
+
+/// In the order of the text, and not without end. Errors stay before warnings: a text must never
+/// seem usable for having too much wrong with it.
+pub(crate) fn arranged(mut problems: Vec<Problem>) -> Vec<Problem> {
+    if problems.len() > MOST_PROBLEMS {
+        problems.sort_by_key(|problem| (!problem.is_error(), problem.span));
+        problems.truncate(MOST_PROBLEMS);
     }
+    problems.sort_by_key(|problem| problem.span);
+    problems.dedup();
+    problems
 }
 
 /// The candidate that `word` most likely means: a third of its letters may be wrong.

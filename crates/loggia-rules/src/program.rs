@@ -9,6 +9,7 @@ use crate::Action;
 use crate::problem::Span;
 use crate::syntax::Comparison;
 pub(crate) use crate::syntax::Root;
+use crate::text::Glob;
 
 /// A part of a condition that is true or false.
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ pub(crate) enum Term {
     Path(Path),
     Text(Arc<str>),
     /// Right of `like`: the text with its escapes.
-    Glob(Box<str>),
+    Glob(Glob),
     /// Right of `matches`; anchored at both ends.
     Pattern(Regex),
 }

@@ -1,21 +1,26 @@
-//! What rules may read of each type of thing (`spec/access.md` §4 and §5.7). Anything else is a
-//! problem when a rule is saved, never a silent *no* later.
+//! What rules may read of each type of thing (`spec/access.md` §4 and §5.7): the one place that
+//! says so, for the check of conditions, for editors that complete them, and for whoever serves the
+//! values. Anything else is a problem when a rule is saved, never a silent *no* later.
 
 use crate::problem::closest;
 use crate::{KindSet, ResourceKind};
 
-/// What reading a property gives.
+/// A property that rules may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Property {
-    pub(crate) name: &'static str,
-    pub(crate) value: ValueType,
+pub struct Property {
+    /// As in the product; rules may write it in any letter case.
+    pub name: &'static str,
+    pub value: ValueType,
     /// Whether there can be more than one value.
-    pub(crate) is_many: bool,
+    pub is_many: bool,
 }
 
+/// What reading a property gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ValueType {
+pub enum ValueType {
     Text,
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
     /// `true` or `false`.
     Truth,
     Number,
@@ -23,6 +28,7 @@ pub(crate) enum ValueType {
     Id,
     /// The name of a resource type.
     Kind,
+    /// A thing, or things, of one of these types.
     Entity(KindSet),
     /// The environment of a person: a place for attributes, not a value.
     Environment,
@@ -43,6 +49,19 @@ pub(crate) enum Found {
     },
     /// `@…` on kinds that have no custom properties.
     NoCustom,
+}
+
+/// The properties of things of a type. People have directory attributes besides, by any name; and
+/// see [`has_custom_properties`].
+pub fn properties(kind: ResourceKind) -> impl Iterator<Item = Property> {
+    let owner = is_ownable(kind).then_some(entity("owner", ResourceKind::User));
+    COMMON.iter().chain(own(kind)).copied().chain(owner)
+}
+
+/// What every session has under `user.environment`. A sign-in may bring more, by any name.
+#[must_use]
+pub fn environment_properties() -> &'static [Property] {
+    ENVIRONMENT
 }
 
 /// Looks a property up on the kinds that a path may stand at; `name` in lower case.
@@ -69,22 +88,27 @@ const PEOPLE: KindSet = KindSet::only(ResourceKind::User)
     .union(KindSet::only(ResourceKind::UserDirectory))
     .union(KindSet::only(ResourceKind::UserSyncTask));
 
-/// Environment attributes that every session has.
-pub(crate) const ENVIRONMENT: [&str; 9] = [
-    "os",
-    "device",
-    "browser",
-    "ip",
-    "secureRequest",
-    "context",
-    "requesttype",
-    "licenseContext",
-    "virtualProxy",
+const ENVIRONMENT: &[Property] = &[
+    text("os"),
+    text("device"),
+    text("browser"),
+    text("ip"),
+    truth("secureRequest"),
+    one("context", ValueType::OneOf(&["AppAccess", "ManagementAccess"])),
+    text("requesttype"),
+    text("licenseContext"),
+    text("virtualProxy"),
 ];
+
+/// The environment attribute of this name, in any letter case.
+pub(crate) fn find_environment(name: &str) -> Option<Property> {
+    ENVIRONMENT.iter().copied().find(|known| known.name.eq_ignore_ascii_case(name))
+}
 
 /// The environment attribute that `name`, in lower case, is a near miss of.
 pub(crate) fn near_environment(name: &str) -> Option<&'static str> {
-    closest(name, ENVIRONMENT).filter(|known| is_near_miss(name, known))
+    closest(name, ENVIRONMENT.iter().map(|known| known.name))
+        .filter(|known| is_near_miss(name, known))
 }
 
 /// The kinds at the end of a path of relations that begins at `kind`; empty if it leads nowhere.
@@ -117,11 +141,6 @@ fn merge(one: Property, other: Property) -> Property {
 
 fn lookup(kind: ResourceKind, name: &str) -> Option<Property> {
     properties(kind).find(|property| property.name.eq_ignore_ascii_case(name))
-}
-
-fn properties(kind: ResourceKind) -> impl Iterator<Item = Property> {
-    let owner = is_ownable(kind).then_some(entity("owner", ResourceKind::User));
-    COMMON.iter().chain(own(kind)).copied().chain(owner)
 }
 
 const fn one(name: &'static str, value: ValueType) -> Property {
@@ -234,7 +253,7 @@ const USER: &[Property] = &[
 const USER_DIRECTORY: &[Property] = &[text("userDirectoryName"), text("type")];
 
 const SYSTEM_RULE: &[Property] = &[
-    text("category"),
+    one("category", ValueType::OneOf(&["Security", "License", "Sync"])),
     text("subcategory"),
     text("type"),
     text("resourceFilter"),
@@ -295,8 +314,10 @@ fn is_ownable(kind: ResourceKind) -> bool {
     )
 }
 
-/// `spec/access.md` §4.9. Objects of an app are not among them: `resource.app.@x` is.
-fn has_custom_properties(kind: ResourceKind) -> bool {
+/// Whether things of a type have custom properties, read as `@name` with any number of values
+/// (`spec/access.md` §4.9). Objects of an app have none: `resource.app.@name` tells them apart.
+#[must_use]
+pub fn has_custom_properties(kind: ResourceKind) -> bool {
     use ResourceKind as K;
     matches!(
         kind,

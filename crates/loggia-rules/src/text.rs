@@ -52,41 +52,176 @@ pub(crate) fn as_decimal(text: &str) -> Option<Decimal<'_>> {
     Some(Decimal { is_negative: is_negative && !is_zero, whole, fraction })
 }
 
-/// Whether the whole text matches a pattern: `*` any run, `?` one character, `\` escapes, letter
-/// case never matters.
-///
-/// On a mismatch only the last `*` takes one more character, which bounds the work by the product
-/// of the two lengths.
+/// Longest pattern of `like` and `matches`, in bytes.
+pub(crate) const LONGEST_PATTERN: usize = 1024;
+
+/// Whether the whole text matches a pattern that is itself a value, and so known only now. A
+/// pattern longer than [`LONGEST_PATTERN`] matches nothing, so that nobody's property makes
+/// deciding slow.
 pub(crate) fn like(text: &str, pattern: &str) -> bool {
-    let (mut text, mut pattern) = (text, pattern);
-    let mut retry: Option<(&str, &str)> = None;
-    loop {
-        let (piece, rest) = next_piece(pattern);
-        let mut chars = text.chars();
-        let is_step = match (piece, chars.next()) {
-            (Piece::End, None) => return true,
-            (Piece::Run, _) => {
-                pattern = rest;
-                retry = Some((text, pattern));
-                continue;
+    pattern.len() <= LONGEST_PATTERN && Glob::new(pattern).matches(text)
+}
+
+/// A `like` pattern, ready to match: `*` any run, `?` one character, `\` escapes, letter case
+/// never matters.
+///
+/// Matching takes one pass over the text, with a few operations a character for each 64
+/// characters of the longest stretch between two `*`: linear, as patterns are bounded.
+#[derive(Clone, Debug)]
+pub(crate) struct Glob {
+    text: Box<str>,
+    /// What must stand at the beginning, up to the first `*`.
+    head: Box<[Letter]>,
+    /// What must follow; none without a `*`, when the head is all there is.
+    rest: Option<Rest>,
+}
+
+#[derive(Clone, Debug)]
+struct Rest {
+    /// What must come in this order somewhere between the first and the last `*`.
+    between: Box<[Stretch]>,
+    /// What must stand at the end, after the last `*`.
+    tail: Box<[Letter]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Letter {
+    Any,
+    /// Folded.
+    Is(char),
+}
+
+/// A stretch of letters that is looked for anywhere: for every letter, a bit for each place where
+/// it may stand (Baeza-Yates and Gonnet's shift-and).
+#[derive(Clone, Debug)]
+struct Stretch {
+    words: usize,
+    last_bit: u64,
+    /// Places of `?`.
+    any: Box<[u64]>,
+    letters: Box<[(char, Box<[u64]>)]>,
+}
+
+impl Glob {
+    pub(crate) fn new(pattern: &str) -> Glob {
+        let mut stretches: Vec<Vec<Letter>> = vec![Vec::new()];
+        let mut rest = pattern;
+        loop {
+            let (piece, after) = next_piece(rest);
+            let letter = match piece {
+                Piece::End => break,
+                Piece::Run => {
+                    stretches.push(Vec::new());
+                    rest = after;
+                    continue;
+                }
+                Piece::One => Letter::Any,
+                Piece::Char(c) => Letter::Is(fold(c)),
+            };
+            if let Some(stretch) = stretches.last_mut() {
+                stretch.push(letter);
             }
-            (Piece::One, Some(_)) => true,
-            (Piece::Char(expected), Some(found)) => fold_eq_char(expected, found),
-            (Piece::End, Some(_)) | (Piece::One | Piece::Char(_), None) => false,
-        };
-        if is_step {
-            (text, pattern) = (chars.as_str(), rest);
-            continue;
+            rest = after;
         }
-        let Some((from, after_run)) = retry else {
+        let tail = if stretches.len() > 1 { stretches.pop() } else { None };
+        let mut stretches = stretches.into_iter();
+        let head = stretches.next().unwrap_or_default().into();
+        let rest = tail.map(|tail| {
+            let between = stretches.filter(|stretch| !stretch.is_empty());
+            Rest { between: between.map(|s| Stretch::new(&s)).collect(), tail: tail.into() }
+        });
+        Glob { text: pattern.into(), head, rest }
+    }
+
+    /// Whether the whole text matches.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        let mut chars = text.chars();
+        if !self.head.iter().all(|letter| chars.next().is_some_and(|c| letter.is(c))) {
+            return false;
+        }
+        let Some(rest) = &self.rest else {
+            return chars.next().is_none();
+        };
+        if !rest.tail.iter().rev().all(|letter| chars.next_back().is_some_and(|c| letter.is(c))) {
+            return false;
+        }
+        // The earliest place leaves the most room for what follows.
+        rest.between.iter().all(|stretch| stretch.take(&mut chars))
+    }
+}
+
+/// The pattern as written.
+impl std::ops::Deref for Glob {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Letter {
+    fn is(self, c: char) -> bool {
+        match self {
+            Letter::Any => true,
+            Letter::Is(expected) => expected == c || expected == fold(c),
+        }
+    }
+}
+
+impl Stretch {
+    fn new(stretch: &[Letter]) -> Stretch {
+        let words = stretch.len().div_ceil(64);
+        let mut any = vec![0u64; words];
+        let mut letters: Vec<(char, Box<[u64]>)> = Vec::new();
+        for (place, letter) in stretch.iter().enumerate() {
+            let bits = match *letter {
+                Letter::Any => Some(&mut any[..]),
+                Letter::Is(c) => {
+                    let at = letters.binary_search_by_key(&c, |(letter, _)| *letter);
+                    let at = at.unwrap_or_else(|at| {
+                        letters.insert(at, (c, vec![0u64; words].into()));
+                        at
+                    });
+                    letters.get_mut(at).map(|(_, bits)| &mut bits[..])
+                }
+            };
+            if let Some(word) = bits.and_then(|bits| bits.get_mut(place / 64)) {
+                *word |= 1 << (place % 64);
+            }
+        }
+        for (_, bits) in &mut letters {
+            bits.iter_mut().zip(&any).for_each(|(bits, any)| *bits |= any);
+        }
+        let last_bit = 1 << (stretch.len().saturating_sub(1) % 64);
+        Stretch { words, last_bit, any: any.into(), letters: letters.into() }
+    }
+
+    /// Takes characters up to the end of the first place where the stretch stands.
+    fn take(&self, chars: &mut std::str::Chars<'_>) -> bool {
+        // Bit n of the state: the n + 1 characters up to here begin the stretch.
+        let mut state = [0u64; LONGEST_PATTERN / 64];
+        let Some(state) = state.get_mut(..self.words) else {
             return false;
         };
-        let mut longer = from.chars();
-        if longer.next().is_none() {
-            return false;
+        for c in chars {
+            let mut carry = 1;
+            let mut is_complete = false;
+            for (state, bits) in state.iter_mut().zip(self.places(fold(c))) {
+                let shifted = (*state << 1) | carry;
+                carry = *state >> 63;
+                *state = shifted & bits;
+                is_complete = *state & self.last_bit != 0;
+            }
+            if is_complete {
+                return true;
+            }
         }
-        (text, pattern) = (longer.as_str(), after_run);
-        retry = Some((text, pattern));
+        false
+    }
+
+    fn places(&self, c: char) -> &[u64] {
+        let at = self.letters.binary_search_by_key(&c, |(letter, _)| *letter).ok();
+        at.and_then(|at| self.letters.get(at)).map_or(&self.any, |(_, bits)| bits)
     }
 }
 
@@ -119,12 +254,27 @@ fn next_piece(pattern: &str) -> (Piece, &str) {
     (piece, chars.as_str())
 }
 
+/// One character for all that differ in letter case only: what [`fold_eq`] compares by.
+pub(crate) fn fold(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
+    }
+    let mut lower = c.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(lower), None) => lower,
+        // Only İ becomes two, and nothing else becomes the same two.
+        _ => c,
+    }
+}
+
 fn fold_eq_char(one: char, other: char) -> bool {
     one == other || one.to_lowercase().eq(other.to_lowercase())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -172,9 +322,58 @@ mod tests {
         }
     }
 
+    /// The definition, without regard to time.
+    fn naive(text: &[char], pattern: &str) -> bool {
+        let (piece, rest) = next_piece(pattern);
+        match piece {
+            Piece::End => text.is_empty(),
+            Piece::Run => (0..=text.len()).any(|from| naive(&text[from..], rest)),
+            Piece::One => !text.is_empty() && naive(&text[1..], rest),
+            Piece::Char(c) => {
+                text.first().is_some_and(|&first| fold_eq_char(first, c)) && naive(&text[1..], rest)
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn like_is_what_its_definition_says(
+            text in "[aAbBäÄ*?İ]{0,12}",
+            pattern in r"([aAbBäİ]|\\|\*|\?|\\\*|\\\?){0,8}",
+        ) {
+            let chars: Vec<char> = text.chars().collect();
+            prop_assert_eq!(like(&text, &pattern), naive(&chars, &pattern));
+        }
+
+        #[test]
+        fn stretches_longer_than_a_word_are_found(
+            before in "[ab]{0,80}", stretch in "[ab?]{60,200}", after in "[ab]{0,80}", cut in 0usize..4,
+        ) {
+            let found = format!("{before}{}{after}", stretch.replace('?', "b"));
+            let pattern = format!("*{stretch}*");
+            prop_assert!(like(&found, &pattern));
+            let short: String = stretch.replace('?', "a").chars().skip(cut).collect();
+            prop_assert_eq!(like(&short, &pattern), cut == 0);
+        }
+
+        #[test]
+        fn folding_agrees_with_comparing(one in any::<char>(), other in any::<char>()) {
+            prop_assert_eq!(fold(one) == fold(other), fold_eq_char(one, other));
+        }
+    }
+
     #[test]
-    fn a_pattern_of_many_stars_ends() {
-        let text = "a".repeat(5000);
-        assert!(!like(&text, &format!("{}b", "a*".repeat(200))));
+    fn time_grows_with_the_text_only() {
+        // The product of the lengths would be 10⁹ steps for each of these.
+        let text = "a".repeat(1_000_000);
+        for pattern in [
+            format!("*{}b*", "a".repeat(1000)),
+            format!("*{}b*", "?a".repeat(500)),
+            format!("{}b", "*a".repeat(500)),
+            format!("{}b", "*?".repeat(500)),
+        ] {
+            assert!(!like(&text, &pattern));
+        }
+        assert!(!like("a", &"a".repeat(1025)), "too long to be a pattern");
     }
 }

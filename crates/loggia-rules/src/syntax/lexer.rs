@@ -1,7 +1,7 @@
 //! Splits a condition into words, texts and signs.
 
 use crate::problem::{Problem, ProblemCode, Span};
-use crate::syntax::tree::Comparison;
+use crate::syntax::tree::{Comparison, between_double_quotes};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token {
@@ -67,7 +67,7 @@ const OPERATORS: [(&str, Sign); 9] = [
 ];
 
 /// What people write instead of an operator of this language, and what they mean.
-const FOREIGN: [(&str, Sign, Option<&str>); 10] = [
+const FOREIGN: [(&str, Sign, Option<&str>); 12] = [
     ("===", Sign::Operator(Comparison::ExactlyEqual), Some("==")),
     ("<>", Sign::Operator(Comparison::NotEqual), Some("!=")),
     ("≠", Sign::Operator(Comparison::NotEqual), Some("!=")),
@@ -78,6 +78,8 @@ const FOREIGN: [(&str, Sign, Option<&str>); 10] = [
     (">", Sign::Operator(Comparison::Equal), None),
     ("&", Sign::And, Some("&&")),
     ("|", Sign::Or, Some("||")),
+    ("[", Sign::OpenList, Some("{")),
+    ("]", Sign::CloseList, Some("}")),
 ];
 
 impl Lexer<'_> {
@@ -119,7 +121,9 @@ impl Lexer<'_> {
         loop {
             let rest = self.rest();
             // Texts copied from web pages carry marks that take no room.
-            let is_blank = |c: char| c.is_whitespace() || matches!(c, '\u{200B}' | '\u{FEFF}');
+            let is_blank = |c: char| {
+                c.is_whitespace() || matches!(c, '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}')
+            };
             let trimmed = rest.trim_start_matches(is_blank);
             let is_comment = trimmed.starts_with("//") || trimmed.starts_with('#');
             let comment = if is_comment { trimmed.find('\n').unwrap_or(trimmed.len()) } else { 0 };
@@ -188,7 +192,10 @@ impl Lexer<'_> {
             self.at = self.text.len();
             let span = Span::new(start, self.at);
             let message = "this text has no closing quote";
-            let closed = format!("{}\"", span.of(self.text).trim_end());
+            let content = Span::new(inner_start, self.at).of(self.text).trim_end();
+            let mut closed = format!("\"{}", between_double_quotes(content));
+            let backslashes = closed.len() - closed.trim_end_matches('\\').len();
+            closed.push_str(if backslashes % 2 == 1 { "\\\"" } else { "\"" });
             self.report(Problem::new(span, ProblemCode::UnclosedString, message).suggest(closed));
             return Sign::Text { inner: Span::new(inner_start, self.at) };
         };
@@ -198,7 +205,8 @@ impl Lexer<'_> {
             let message = "quotes of another kind were read as straight double quotes";
             let problem =
                 Problem::new(Span::new(start, self.at), ProblemCode::OtherQuotes, message);
-            self.problems.push(problem.suggest(format!("\"{content}\"")));
+            let straight = between_double_quotes(content);
+            self.problems.push(problem.suggest(format!("\"{straight}\"")));
         }
         Sign::Text { inner: Span::new(inner_start, inner_end) }
     }

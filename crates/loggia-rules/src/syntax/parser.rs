@@ -1,17 +1,21 @@
 //! Reads a condition, going on after a problem so that all of them are found at once.
 
-use crate::problem::{Problem, ProblemCode, Span, closest};
+use std::borrow::Cow;
+
+use crate::problem::{Problem, ProblemCode, Span, arranged, closest};
+use crate::property;
 use crate::syntax::lexer::{self, Sign, Token};
-use crate::syntax::tree::{Comparison, Expr, Function, Literal, Operand, Path, Root, Segment};
+use crate::syntax::tree::{
+    Comparison, Expr, Function, Literal, Operand, Path, Root, Segment, between_double_quotes,
+};
+use crate::{KindSet, ResourceKind};
 
 /// Deepest nesting of parentheses, lists and negations.
 const DEEPEST: usize = 64;
 const LONGEST: usize = 65_536;
-/// After so many problems, more would help nobody.
-const MOST_PROBLEMS: usize = 50;
 
-/// The tree of a condition, none for an empty text, and everything wrong with it. The tree is
-/// whole only if no problem is an error.
+/// The tree of a condition, none for an empty text, and everything wrong with it. Where a problem
+/// is an error, the tree has a gap, and what stands around the gap can still be checked.
 pub(crate) fn parse(text: &str) -> (Option<Expr>, Vec<Problem>) {
     if text.len() > LONGEST {
         let message = format!("a condition has at most {LONGEST} bytes, this one {}", text.len());
@@ -23,9 +27,11 @@ pub(crate) fn parse(text: &str) -> (Option<Expr>, Vec<Problem>) {
     let mut parser = Parser { text, tokens, at: 0, depth: 0, is_given_up: false, problems };
     let tree = if parser.sign() == Sign::End { None } else { Some(parser.whole()) };
     let mut problems = parser.problems;
-    problems.sort_by_key(|problem| problem.span);
-    problems.truncate(MOST_PROBLEMS);
-    (tree, problems)
+    // What is shown of a condition has every parenthesis, and must be readable again.
+    if let Some(tree) = tree.as_ref().filter(|tree| tree.depth() > DEEPEST) {
+        problems.push(too_deep(tree.span()));
+    }
+    (tree, arranged(problems))
 }
 
 struct Parser<'t> {
@@ -38,10 +44,37 @@ struct Parser<'t> {
     problems: Vec<Problem>,
 }
 
+fn too_deep(span: Span) -> Problem {
+    let message = format!("this is nested more than {DEEPEST} levels deep");
+    Problem::new(span, ProblemCode::TooDeep, message)
+}
+
 /// What can follow a path: it names a value, or a function is called on it.
 enum PathOrCall {
     Path(Path),
     Call(Expr),
+    /// A path that begins with an unknown word, which was reported.
+    Broken(Span),
+}
+
+/// A word where a comparison is expected.
+struct Operator {
+    comparison: Comparison,
+    /// How many tokens it takes.
+    length: usize,
+    spelling: Spelling,
+}
+
+/// How somebody wrote a comparison.
+#[derive(Clone, Copy)]
+enum Spelling {
+    Own,
+    /// As another language writes it; this is what it means here.
+    Foreign(&'static str),
+    /// `not like`.
+    Negated,
+    /// `contains`, `startswith`, `endswith`: `like` with `*` before or after.
+    Around(&'static str, &'static str),
 }
 
 impl Parser<'_> {
@@ -142,6 +175,7 @@ impl Parser<'_> {
             Sign::Word | Sign::Custom => match self.path_or_call() {
                 Some(PathOrCall::Call(call)) => self.after_call(call),
                 Some(PathOrCall::Path(path)) => self.comparison(Operand::Path(path)),
+                Some(PathOrCall::Broken(span)) => self.comparison(Operand::Broken { span }),
                 None => self.skip_broken(start),
             },
             Sign::Text { .. } | Sign::Number | Sign::OpenList => self.comparison_from_here(start),
@@ -159,14 +193,10 @@ impl Parser<'_> {
     /// `( operand ) op …`: parentheses around a value, which the grammar of comparisons allows.
     fn try_parenthesised_operand(&mut self) -> Option<Expr> {
         let (at, found) = (self.at, self.problems.len());
-        if let Some(operand) = self.operand() {
-            let read = self.problems.len();
-            let is_comparison = self.peek_comparison().is_some();
-            // Whatever looking ahead reported, reading the comparison reports again.
-            self.problems.truncate(read);
-            if is_comparison {
-                return Some(self.comparison(operand));
-            }
+        if let Some(operand) = self.operand()
+            && self.operator().is_some()
+        {
+            return Some(self.comparison(operand));
         }
         self.at = at;
         self.problems.truncate(found);
@@ -182,62 +212,97 @@ impl Parser<'_> {
     }
 
     fn comparison(&mut self, left: Operand) -> Expr {
-        let Some((comparison, length)) = self.peek_comparison() else {
+        let Some(operator) = self.operator() else {
             return self.no_comparison(&left);
         };
-        for _ in 0..length {
-            self.advance();
+        let mut operator_span = self.span();
+        for _ in 0..operator.length {
+            operator_span = operator_span.to(self.advance().span);
         }
-        match self.operand() {
+        let right = self.operand();
+        self.report_spelling(&left, &operator, operator_span, right.as_ref());
+        match right {
             Some(right) => {
                 let span = left.span().to(right.span());
-                Expr::Compare { left, comparison, right, span }
+                Expr::Compare { left, comparison: operator.comparison, right, span }
             }
             None => self.skip_broken(left.span()),
         }
     }
 
-    /// The comparison that stands here and how many tokens it takes.
-    fn peek_comparison(&mut self) -> Option<(Comparison, usize)> {
-        let here = self.span();
-        match self.sign() {
-            Sign::Operator(comparison) => return Some((comparison, 1)),
-            Sign::Word => {}
-            _ => return None,
+    /// The comparison that stands here.
+    fn operator(&self) -> Option<Operator> {
+        if let Sign::Operator(comparison) = self.sign() {
+            return Some(Operator { comparison, length: 1, spelling: Spelling::Own });
         }
-        let word = here.of(self.text).to_ascii_lowercase();
-        match word.as_str() {
-            "like" => return Some((Comparison::Like, 1)),
-            "matches" => return Some((Comparison::Matches, 1)),
-            "not" => {
-                let next = self.token(1);
-                let next_word = next.span.of(self.text).to_ascii_lowercase();
-                let comparison = match next_word.as_str() {
-                    "like" => Comparison::Like,
-                    "matches" => Comparison::Matches,
-                    _ => return None,
-                };
-                let message = format!("write !( … {next_word} … ) instead of not {next_word}");
-                self.report(here.to(next.span), ProblemCode::UnknownOperator, message);
-                return Some((comparison, 2));
-            }
-            _ => {}
+        let word = self.word(0)?;
+        let next = self.word(1).unwrap_or_default();
+        let own = |word: &str| match word {
+            "like" => Some(Comparison::Like),
+            "matches" => Some(Comparison::Matches),
+            _ => None,
+        };
+        if let Some(comparison) = own(&word) {
+            return Some(Operator { comparison, length: 1, spelling: Spelling::Own });
         }
-        let (meant, comparison) = match word.as_str() {
-            "eq" | "is" | "equals" | "in" => ("=", Comparison::Equal),
-            "ne" => ("!=", Comparison::NotEqual),
-            "contains" | "startswith" | "endswith" => ("like", Comparison::Like),
-            "match" | "regex" => ("matches", Comparison::Matches),
-            _ => match closest(&word, ["like", "matches"]) {
-                Some("like") => ("like", Comparison::Like),
-                Some(_) => ("matches", Comparison::Matches),
-                None => return None,
+        if word == "not" {
+            let comparison = if next == "in" { Some(Comparison::Equal) } else { own(&next) }?;
+            return Some(Operator { comparison, length: 2, spelling: Spelling::Negated });
+        }
+        let (comparison, length, spelling) = match word.as_str() {
+            "is" if next == "not" => (Comparison::NotEqual, 2, Spelling::Foreign("!=")),
+            "eq" | "is" | "equals" | "in" => (Comparison::Equal, 1, Spelling::Foreign("=")),
+            "ne" => (Comparison::NotEqual, 1, Spelling::Foreign("!=")),
+            "contains" => (Comparison::Like, 1, Spelling::Around("*", "*")),
+            "startswith" => (Comparison::Like, 1, Spelling::Around("", "*")),
+            "endswith" => (Comparison::Like, 1, Spelling::Around("*", "")),
+            "match" | "regex" => (Comparison::Matches, 1, Spelling::Foreign("matches")),
+            _ => match closest(&word, ["like", "matches"])? {
+                "like" => (Comparison::Like, 1, Spelling::Foreign("like")),
+                _ => (Comparison::Matches, 1, Spelling::Foreign("matches")),
             },
         };
-        let message = format!("{} is no operator of this language", here.of(self.text));
-        let problem = Problem::new(here, ProblemCode::UnknownOperator, message);
-        self.push(problem.did_you_mean(Some(meant)));
-        Some((comparison, 1))
+        Some(Operator { comparison, length, spelling })
+    }
+
+    /// Says how an operator of another language is written here.
+    fn report_spelling(
+        &mut self,
+        left: &Operand,
+        operator: &Operator,
+        operator_span: Span,
+        right: Option<&Operand>,
+    ) {
+        let written = operator_span.of(self.text);
+        let whole = right.map(|right| left.span().to(right.span()));
+        let left = left.span().of(self.text);
+        let message = format!("{written} is no operator of this language");
+        let problem =
+            |span: Span, message: String| Problem::new(span, ProblemCode::UnknownOperator, message);
+        let problem = match operator.spelling {
+            Spelling::Own => return,
+            Spelling::Foreign(meant) => problem(operator_span, message).did_you_mean(Some(meant)),
+            Spelling::Negated => {
+                let symbol = operator.comparison.symbol();
+                let message = format!("write !( … {symbol} … ) instead of {written}");
+                match (whole, right) {
+                    (Some(whole), Some(right)) => {
+                        let right = right.span().of(self.text);
+                        problem(whole, message).suggest(format!("!({left} {symbol} {right})"))
+                    }
+                    _ => problem(operator_span, message),
+                }
+            }
+            Spelling::Around(before, after) => match (whole, right) {
+                (Some(whole), Some(Operand::Literal(literal))) => {
+                    let text = literal.as_pattern();
+                    let pattern = format!("{left} like \"{before}{text}{after}\"");
+                    problem(whole, message).did_you_mean(Some(&pattern))
+                }
+                _ => problem(operator_span, format!("{message}; use like with a pattern")),
+            },
+        };
+        self.push(problem);
     }
 
     /// A value stands alone where a condition was expected.
@@ -254,25 +319,40 @@ impl Parser<'_> {
             let message = format!("{name} is a function; write {written}{call}");
             let problem = Problem::new(span, ProblemCode::Missing, message);
             self.push(problem.suggest(format!("{written}{call}")));
-        } else {
-            let message = format!("{written} needs an operator and a value to compare with");
-            let problem = Problem::new(span, ProblemCode::Missing, message);
-            self.push(problem.suggest(format!("{written} = \"…\"")));
+        } else if !matches!(left, Operand::Broken { .. }) {
+            let message =
+                format!("{written} needs something to compare with, as in {written} = \"…\"");
+            self.report(span, ProblemCode::Missing, message);
         }
         self.skip_broken(span)
     }
 
     fn after_call(&mut self, call: Expr) -> Expr {
-        let Sign::Operator(_) = self.sign() else {
+        let Sign::Operator(comparison) = self.sign() else {
             return call;
         };
         let operator = self.advance().span;
-        let span = match self.operand() {
-            Some(operand) => operator.to(operand.span()),
-            None => operator,
+        let operand = self.operand();
+        let span = operand.as_ref().map_or(operator, |operand| operator.to(operand.span()));
+        let is_negated = match (comparison, &operand) {
+            (Comparison::Equal | Comparison::ExactlyEqual, Some(Operand::Literal(literal))) => {
+                match literal.cooked().to_ascii_lowercase().as_str() {
+                    "true" => Some(false),
+                    "false" => Some(true),
+                    _ => None,
+                }
+            }
+            _ => None,
         };
         let message = "a function is a condition by itself: write it alone, or with ! before it";
-        self.report(span, ProblemCode::Unexpected, message);
+        let whole = call.span().to(span);
+        let written = call.span().of(self.text);
+        let problem = Problem::new(whole, ProblemCode::Unexpected, message);
+        self.push(match is_negated {
+            Some(true) => problem.suggest(format!("!{written}")),
+            Some(false) => problem.suggest(written),
+            None => problem,
+        });
         call
     }
 
@@ -281,8 +361,7 @@ impl Parser<'_> {
         match self.sign() {
             Sign::Text { inner } => {
                 self.advance();
-                let raw = inner.of(self.text).into();
-                Some(Operand::Literal(Literal { raw, span: start }))
+                Some(Operand::Literal(self.literal(inner, start)))
             }
             Sign::Number => {
                 self.advance();
@@ -300,6 +379,9 @@ impl Parser<'_> {
             Sign::Open => {
                 self.advance();
                 let operand = self.nested(start, Parser::operand)??;
+                if self.sign() == Sign::Comma {
+                    return self.list_in_parentheses(start, operand);
+                }
                 if self.sign() != Sign::Close {
                     let message = "this parenthesis is never closed";
                     self.report(start, ProblemCode::Missing, message);
@@ -321,9 +403,19 @@ impl Parser<'_> {
         }
     }
 
+    fn literal(&self, inner: Span, span: Span) -> Literal {
+        let content = inner.of(self.text);
+        let raw = match span.of(self.text).starts_with('"') {
+            true => Cow::Borrowed(content),
+            false => Cow::Owned(between_double_quotes(content)),
+        };
+        Literal { raw: raw.into(), span }
+    }
+
     fn path_operand(&mut self, start: Span) -> Option<Operand> {
         match self.path_or_call()? {
             PathOrCall::Path(path) => Some(Operand::Path(path)),
+            PathOrCall::Broken(span) => Some(Operand::Broken { span }),
             PathOrCall::Call(call) => {
                 let message = "a function is a condition by itself and cannot be compared";
                 self.report(start.to(call.span()), ProblemCode::Unexpected, message);
@@ -369,6 +461,26 @@ impl Parser<'_> {
         }
     }
 
+    /// `("a", "b")`, as other languages write a list; the first comma is next.
+    fn list_in_parentheses(&mut self, start: Span, first: Operand) -> Option<Operand> {
+        let mut items = vec![first];
+        while self.sign() == Sign::Comma {
+            self.advance();
+            items.push(self.nested(start, Parser::operand)??);
+        }
+        if self.sign() != Sign::Close {
+            let message = "this parenthesis is never closed";
+            self.report(start, ProblemCode::Missing, message);
+            return None;
+        }
+        let span = start.to(self.advance().span);
+        let inside = Span::new(span.start + 1, span.end - 1).of(self.text);
+        let message = "the members of a list stand between { and }";
+        let problem = Problem::new(span, ProblemCode::Unexpected, message);
+        self.push(problem.suggest(format!("{{{inside}}}")));
+        Some(Operand::List { items, span })
+    }
+
     /// Reads `root.segment.segment` and, if it ends so, `.function(…)`.
     fn path_or_call(&mut self) -> Option<PathOrCall> {
         let start = self.span();
@@ -376,7 +488,7 @@ impl Parser<'_> {
             self.report_bare_function(start);
             return None;
         }
-        let mut path = self.path_start()?;
+        let (mut path, is_known) = self.path_start();
         while self.sign() == Sign::Dot {
             self.advance();
             let here = self.span();
@@ -390,26 +502,30 @@ impl Parser<'_> {
             let name: Box<str> = here.of(self.text).into();
             self.advance();
             if self.sign() == Sign::Open {
-                return self.call(path, &name, here);
+                let call = self.call(path, &name, here);
+                let broken = || PathOrCall::Call(Expr::Broken { span: call.span() });
+                return Some(if is_known { PathOrCall::Call(call) } else { broken() });
             }
             path.segments.push(Segment { name, span: here });
             path.span = start.to(here);
         }
-        Some(PathOrCall::Path(path))
+        Some(if is_known { PathOrCall::Path(path) } else { PathOrCall::Broken(path.span) })
     }
 
     fn report_bare_function(&mut self, span: Span) {
         let word = span.of(self.text);
         let message = format!("{word}( … ) is called on nothing; say on what, before a dot");
         let mut problem = Problem::new(span, ProblemCode::Unexpected, message);
-        if let Some(function) = Function::from_word(word) {
+        // `Empty` is asked of a property, and which one nobody can tell.
+        if let Some(function) = Function::from_word(word).filter(|&f| f != Function::Empty) {
             let root = if function == Function::IsAnonymous { Root::User } else { Root::Resource };
             problem = problem.suggest(format!("{}.{}", root.name(), function.name()));
         }
         self.push(problem);
     }
 
-    fn path_start(&mut self) -> Option<Path> {
+    /// The first word of a path, and whether anything is called so.
+    fn path_start(&mut self) -> (Path, bool) {
         let token = self.advance();
         let span = token.span;
         let word = span.of(self.text).to_owned();
@@ -418,26 +534,32 @@ impl Parser<'_> {
             let problem = Problem::new(span, ProblemCode::ShortPath, message);
             self.push(problem.suggest(format!("resource.{word}")));
             let segments = vec![Segment { name: word.into(), span }];
-            return Some(Path { root: Root::Resource, root_span: span, segments, span });
+            return (Path { root: Root::Resource, root_span: span, segments, span }, true);
         }
-        let root = Root::from_word(&word).unwrap_or_else(|| {
+        let root = Root::from_word(&word);
+        if root.is_none() {
             let message = format!("{word} is neither user, resource nor node");
-            let property = format!("resource.{word}");
-            let candidate = closest(&word, Root::NAMES).unwrap_or(property.as_str());
+            let root = || closest(&word, Root::NAMES).map(str::to_owned);
+            let meant = whose(&word).or_else(root);
             let problem = Problem::new(span, ProblemCode::UnknownRoot, message);
-            self.push(problem.did_you_mean(Some(candidate)));
-            Root::Resource
-        });
-        Some(Path { root, root_span: span, segments: Vec::new(), span })
+            self.push(problem.did_you_mean(meant.as_deref()));
+        }
+        let path = Path {
+            root: root.unwrap_or(Root::Resource),
+            root_span: span,
+            segments: Vec::new(),
+            span,
+        };
+        (path, root.is_some())
     }
 
     /// The parenthesis of `path.name(` is next.
-    fn call(&mut self, path: Path, name: &str, name_span: Span) -> Option<PathOrCall> {
+    fn call(&mut self, path: Path, name: &str, name_span: Span) -> Expr {
         self.advance();
         let mut argument = None;
         if let Sign::Text { inner } = self.sign() {
             let span = self.advance().span;
-            argument = Some(Literal { raw: inner.of(self.text).into(), span });
+            argument = Some(self.literal(inner, span));
         }
         let end = self.span();
         if self.sign() != Sign::Close {
@@ -452,7 +574,7 @@ impl Parser<'_> {
             if self.sign() == Sign::Close {
                 self.advance();
             }
-            return Some(PathOrCall::Call(broken));
+            return broken;
         }
         self.advance();
         let Some(function) = Function::from_word(name) else {
@@ -460,16 +582,10 @@ impl Parser<'_> {
             let message = format!("{name} is no function of this language");
             let problem = Problem::new(name_span, ProblemCode::UnknownFunction, message);
             self.push(problem.did_you_mean(known));
-            return Some(PathOrCall::Call(Expr::Broken { span: path.span.to(end) }));
+            return Expr::Broken { span: path.span.to(end) };
         };
         let span = path.span.to(end);
-        Some(PathOrCall::Call(Expr::Call {
-            path,
-            function,
-            function_span: name_span,
-            argument,
-            span,
-        }))
+        Expr::Call { path, function, function_span: name_span, argument, span }
     }
 
     fn missing_condition(&mut self, at: Span) -> Expr {
@@ -528,8 +644,7 @@ impl Parser<'_> {
     /// Runs one level deeper, or reports that it is too deep and ends the parse.
     fn nested<T>(&mut self, start: Span, inner: impl FnOnce(&mut Self) -> T) -> Option<T> {
         if self.depth == DEEPEST {
-            let message = format!("this is nested more than {DEEPEST} levels deep");
-            self.report(start, ProblemCode::TooDeep, message);
+            self.push(too_deep(start));
             self.at = self.tokens.len().saturating_sub(1);
             self.is_given_up = true;
             return None;
@@ -574,15 +689,14 @@ impl Parser<'_> {
     }
 
     fn is_operator_at(&self, ahead: usize) -> bool {
+        matches!(self.token(ahead).sign, Sign::Operator(_))
+            || matches!(self.word(ahead).as_deref(), Some("like" | "matches"))
+    }
+
+    /// The word so many tokens ahead, in lower case.
+    fn word(&self, ahead: usize) -> Option<String> {
         let token = self.token(ahead);
-        match token.sign {
-            Sign::Operator(_) => true,
-            Sign::Word => {
-                let word = token.span.of(self.text);
-                word.eq_ignore_ascii_case("like") || word.eq_ignore_ascii_case("matches")
-            }
-            _ => false,
-        }
+        (token.sign == Sign::Word).then(|| token.span.of(self.text).to_ascii_lowercase())
     }
 
     fn is_word(&self, word: &str) -> bool {
@@ -626,6 +740,22 @@ impl Parser<'_> {
         }
         token
     }
+}
+
+/// The path that somebody means who writes a property without saying whose.
+fn whose(word: &str) -> Option<String> {
+    let name = word.to_lowercase();
+    let all = property::find(KindSet::ALL, &name);
+    let found = |found| matches!(found, property::Found::Known(_));
+    if ResourceKind::ALL.iter().any(|&kind| {
+        kind != ResourceKind::User && found(property::find(KindSet::only(kind), &name))
+    }) {
+        return Some(format!("resource.{word}"));
+    }
+    if found(all) {
+        return Some(format!("user.{word}"));
+    }
+    property::find_environment(&name).map(|_| format!("user.environment.{word}"))
 }
 
 /// The only part itself, or what joins several.

@@ -145,6 +145,8 @@ fn filters_that_are_wrong() {
         "QmcSection",
         "QmcSection_",
         "App_{6c62272e-07bb-0142-62b8-21756295c58d}",
+        "Stream_6c62272e07bb014262b821756295c58d",
+        "App_*; Stream_*",
         &many,
     ];
     let mut table = String::new();
@@ -154,6 +156,11 @@ fn filters_that_are_wrong() {
         let word = if filter.is_some() { "usable" } else { "refused" };
         writeln!(table, "{shown:?} {word}").unwrap();
         for problem in problems {
+            // A suggestion is a ready rewrite.
+            if let Some(rewritten) = problem.rewrite(text) {
+                let (_, left) = ResourceFilter::parse(&rewritten);
+                assert!(left.is_empty(), "{rewritten} {left:?}");
+            }
             let suggestion = problem.suggestion.unwrap_or_default();
             writeln!(table, "    {:?} {}  [{suggestion}]", problem.span, problem.message).unwrap();
         }
@@ -193,7 +200,11 @@ fn filters_that_are_wrong() {
         "QmcSection_" refused
             0..11 QmcSection_ names no section; write QmcSection_* for all  [QmcSection_*]
         "App_{6c62272e-07bb-0142-62b8-21756295c58d}" refused
-            0..42 "{6c62272e-07bb-0142-62b8-21756295c58d}" is no id; write App_* for every one  [App_*]
+            0..42 an id is written 6c62272e-07bb-0142-62b8-21756295c58d  [App_6c62272e-07bb-0142-62b8-21756295c58d]
+        "Stream_6c62272e07bb014262b821756295c58d" refused
+            0..39 an id is written 6c62272e-07bb-0142-62b8-21756295c58d  [Stream_6c62272e-07bb-0142-62b8-21756295c58d]
+        "App_*; Stream_*" refused
+            0..15 items are separated by commas  [App_*, Stream_*]
         "(long)" refused
             6000..6005 a resource filter has at most 1000 items  []
     "#]].assert_eq(&table);

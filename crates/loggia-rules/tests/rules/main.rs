@@ -5,6 +5,7 @@ mod decisions;
 mod filters;
 mod invariants;
 mod problems;
+mod rewrites;
 mod shipped;
 mod site;
 mod traces;

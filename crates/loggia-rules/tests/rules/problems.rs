@@ -89,7 +89,7 @@ fn texts_that_do_not_follow_the_grammar() {
                 UnclosedString: this text has no closing quote ["a"]
             user.name
             ^^^^^^^^^
-                Missing: user.name needs an operator and a value to compare with [user.name = "…"]
+                Missing: user.name needs something to compare with, as in user.name = "…"
             user.name =
                        ^
                 Missing: a value is missing at the end
@@ -133,17 +133,17 @@ fn texts_that_do_not_follow_the_grammar() {
             user.name lik "a*" and user.name contains "b"
                       ^^^
                 UnknownOperator: lik is no operator of this language; did you mean like? [like]
-                                             ^^^^^^^^
-                UnknownOperator: contains is no operator of this language; did you mean like? [like]
+                                   ^^^^^^^^^^^^^^^^^^^^^^
+                UnknownOperator: contains is no operator of this language; did you mean user.name like "*b*"? [user.name like "*b*"]
             user.name not like "a*"
-                      ^^^^^^^^
-                UnknownOperator: write !( … like … ) instead of not like
+            ^^^^^^^^^^^^^^^^^^^^^^^
+                UnknownOperator: write !( … like … ) instead of not like [!(user.name like "a*")]
             user.IsAnonymous
             ^^^^^^^^^^^^^^^^
                 Missing: IsAnonymous is a function; write user.IsAnonymous() [user.IsAnonymous()]
             user.IsAnonymous() = true
-                               ^^^^^^
-                Unexpected: a function is a condition by itself: write it alone, or with ! before it
+            ^^^^^^^^^^^^^^^^^^^^^^^^^
+                Unexpected: a function is a condition by itself: write it alone, or with ! before it [user.IsAnonymous()]
             user.IsAnonymus()
                  ^^^^^^^^^^
                 UnknownFunction: IsAnonymus is no function of this language; did you mean IsAnonymous? [IsAnonymous]
@@ -189,7 +189,7 @@ fn several_problems_are_found_at_once() {
                                           ^^^
                 UnknownOperator: lik is no operator of this language; did you mean like? [like]
                                                      ^^^^^^^^^
-                Missing: user.name needs an operator and a value to compare with [user.name = "…"]
+                Missing: user.name needs something to compare with, as in user.name = "…"
                                                                          ^^^^^^^^^^
                 UnknownFunction: IsAnonymus is no function of this language; did you mean IsAnonymous? [IsAnonymous]
             resource.sream.HasPrivilege("raed") or resource.published = "maybe" or resource.owner = "ana"
@@ -242,7 +242,7 @@ fn paths_and_functions_that_mean_nothing() {
                 fine
             user.environment = "x"
             ^^^^^^^^^^^^^^^^
-                UnknownProperty: name an attribute of the environment [user.environment.ip]
+                UnknownProperty: name an attribute of the environment, such as user.environment.ip
             user.environment.ipp = "x"
                 fine
             user.rolse = "x" and user.costCentre = "7"
@@ -255,7 +255,7 @@ fn paths_and_functions_that_mean_nothing() {
                                   ^^^^^^
                 UnknownAction: "raed" is no action; did you mean "read"? ["read"]
             resource.HasPrivilege()
-                     ^^^^^^^^^^^^
+                     ^^^^^^^^^^^^^^
                 BadArgument: HasPrivilege needs an action [HasPrivilege("read")]
             user.HasPrivilege("read")
             ^^^^
@@ -430,7 +430,7 @@ fn texts_that_work_but_may_not_mean_what_they_say() {
                 fine
             resource.name != "a" or resource.name != "b"
             ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
-                AlwaysTrue: one of these always holds, unless there is no value; was and meant?
+                AlwaysTrue: one of these always holds, unless there is no value; was and meant? [!(resource.name = {"a", "b"})]
             resource.name = “a” and resource.name = 'b'
                             ~~~
                 OtherQuotes: quotes of another kind were read as straight double quotes ["a"]
@@ -438,7 +438,7 @@ fn texts_that_work_but_may_not_mean_what_they_say() {
                 OtherQuotes: quotes of another kind were read as straight double quotes ["b"]
             resource.name = "DOMAIN\ana"
                             ~~~~~~~~~~~~
-                UnknownEscape: a backslash that escapes nothing stands for itself; write \\ to say so
+                UnknownEscape: a backslash that escapes nothing stands for itself; write \\ to say so ["DOMAIN\\ana"]
             @area = "x"
             ~~~~~
                 ShortPath: @area alone was read as resource.@area [resource.@area]
