@@ -116,7 +116,7 @@ fn value(operand: &Operand) -> (String, bool) {
     match operand {
         Operand::Path(path) => (path.to_string(), true),
         Operand::Literal(literal) => (literal.cooked(), false),
-        Operand::List { .. } => (operand.to_string(), false),
+        Operand::List { .. } | Operand::Broken { .. } => (operand.to_string(), false),
     }
 }
 
