@@ -52,6 +52,7 @@ mod listing;
 mod outline;
 mod program;
 mod property;
+mod questions;
 mod residue;
 mod rule_set;
 mod subjects;

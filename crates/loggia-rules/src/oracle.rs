@@ -15,8 +15,10 @@
 //! - in a *knot*, which is a group of types and actions that lead back to each other: for a
 //!   question that is asked within more than so many others of its knot. That number is eight, or
 //!   as much less as it takes for no question to start more than 1,024 chains of different
-//!   questions through its knot. Ordinary knots, such as two rights that ask for each other, stay
-//!   far from that; a knot of all thirteen actions, each asking for each, has room for two.
+//!   questions through its knot, where a relation to many counts as 30 things. Ordinary knots, such
+//!   as rights to one thing that ask for each other in a ring, have all eight; a knot of all
+//!   thirteen actions, each asking for each, has room for two, and so have objects that ask for the
+//!   sheets that they are on.
 //!
 //! So the answer is a matter of the rules and the facts. Neither the order of rules, nor their
 //! repetition, nor what was asked before can change it, and rules outside of knots are never cut

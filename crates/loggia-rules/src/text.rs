@@ -29,6 +29,84 @@ pub(crate) fn equal(one: &str, other: &str) -> bool {
     }
 }
 
+/// A hash that is the same for texts that are [`equal`], without writing the folded text anywhere.
+pub(crate) fn fold_hash(text: &str) -> u64 {
+    let mut hash = FoldHash::default();
+    let may_be_number = text.as_bytes().first().is_some_and(|&b| b == b'-' || b.is_ascii_digit());
+    if let Some(number) = Some(text).filter(|_| may_be_number).and_then(as_decimal) {
+        if number.is_negative {
+            hash.byte(b'-');
+        }
+        hash.ascii(number.whole);
+        hash.byte(b'.');
+        hash.ascii(number.fraction);
+    } else if text.is_ascii() {
+        hash.ascii(text);
+    } else {
+        let mut bytes = [0; 4];
+        for c in text.chars().flat_map(char::to_lowercase) {
+            c.encode_utf8(&mut bytes).bytes().for_each(|byte| hash.byte(byte));
+        }
+    }
+    hash.finish()
+}
+
+/// Hashes bytes eight at a time, however they arrive.
+#[derive(Default)]
+struct FoldHash {
+    state: u64,
+    /// The latest bytes that are not in the state yet.
+    word: u64,
+    length: u32,
+}
+
+impl FoldHash {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+    fn ascii(&mut self, text: &str) {
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        if self.length.is_multiple_of(8) {
+            for word in words {
+                self.push(lower_ascii(u64::from_le_bytes(*word)));
+                self.length = self.length.wrapping_add(8);
+            }
+        } else {
+            words.iter().flatten().for_each(|&byte| self.byte(byte.to_ascii_lowercase()));
+        }
+        rest.iter().for_each(|&byte| self.byte(byte.to_ascii_lowercase()));
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.word |= u64::from(byte) << (self.length % 8 * 8);
+        self.length = self.length.wrapping_add(1);
+        if self.length.is_multiple_of(8) {
+            let word = std::mem::take(&mut self.word);
+            self.push(word);
+        }
+    }
+
+    fn push(&mut self, word: u64) {
+        self.state = (self.state.rotate_left(23) ^ word).wrapping_mul(FoldHash::FACTOR);
+    }
+
+    fn finish(mut self) -> u64 {
+        let word = self.word;
+        self.push(word);
+        let state = self.state ^ u64::from(self.length);
+        let state = (state ^ (state >> 32)).wrapping_mul(FoldHash::FACTOR);
+        state ^ (state >> 29)
+    }
+}
+
+/// Eight bytes of ASCII in lower case.
+fn lower_ascii(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // INVARIANT: no byte is above 127, so no sum carries into the next byte.
+    let from_a = word.wrapping_add(EACH * 0x3f);
+    let above_z = word.wrapping_add(EACH * 0x25);
+    word | ((from_a & !above_z & (EACH * 0x80)) >> 2)
+}
+
 /// A decimal number without anything that does not change its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decimal<'a> {
@@ -295,6 +373,44 @@ mod tests {
         let almost = [("9007199254740993", "9007199254740992"), ("1e3", "1000"), ("1.", "1")];
         for (one, other) in almost {
             assert!(!equal(one, other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn equal_texts_have_equal_hashes() {
+        let same = [
+            ("Ana", "aNA"),
+            ("QmcSection_VirtualProxyConfig", "qmcsection_virtualproxyconfig"),
+            ("@[`{AZaz", "@[`{azAZ"),
+            ("ÄRGER im Büro", "ärger IM bÜRO"),
+            ("\u{212a}elvin and kelvin", "kelvin AND \u{212a}elvin"),
+            ("1", "1.0"),
+            ("007", "7"),
+            ("-0", "0"),
+            ("-12345678901.50", "-12345678901.5"),
+        ];
+        for (one, other) in same {
+            assert!(equal(one, other), "{one} {other}");
+            assert_eq!(fold_hash(one), fold_hash(other), "{one} {other}");
+        }
+        let hashes: std::collections::HashSet<u64> =
+            (0..10_000).map(|n| fold_hash(&format!("group {n}"))).collect();
+        assert_eq!(hashes.len(), 10_000);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        #[test]
+        fn writing_in_other_case_changes_no_hash(text in "\\PC{0,30}|-?[0-9]{1,4}(\\.[0-9]{1,3})?") {
+            for other in [text.to_uppercase(), text.to_lowercase(), format!("{text}0"), format!("0{text}")] {
+                if equal(&text, &other) {
+                    assert_eq!(fold_hash(&text), fold_hash(&other), "{text} {other}");
+                }
+            }
         }
     }
 

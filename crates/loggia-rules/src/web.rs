@@ -4,12 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::program::{Root, Step, Test};
-use crate::{Action, Actions, KindSet, ResourceKind, Rule, property};
+use crate::property::{self, Found, Property, ValueType};
+use crate::{Action, Actions, KindSet, ResourceKind, Rule};
 
 /// How many `HasPrivilege` may be asked within each other.
 pub(crate) const DEEPEST: usize = 8;
 /// How many chains of different questions one question of a knot may start.
 const MOST_CHAINS: usize = 1024;
+/// How many things one thing is taken to be related to, where it can be more than one.
+const MANY: usize = 30;
 
 /// Every question is about an action on a kind of thing; rules lead from one to others.
 #[derive(Debug, Default)]
@@ -22,6 +25,16 @@ pub(crate) struct Web {
 
 pub(crate) type Question = (ResourceKind, Action);
 
+type Leads = HashMap<Question, Vec<Lead>>;
+
+/// A question that another leads to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Lead {
+    to: Question,
+    /// About how many other things it is asked; none for the thing itself.
+    others: Option<usize>,
+}
+
 /// A group of questions that lead back to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Knot {
@@ -33,7 +46,7 @@ pub(crate) struct Knot {
 impl Web {
     pub(crate) fn of(rules: &[Arc<Rule>]) -> Web {
         let mut seen = HashSet::new();
-        let mut leads: HashMap<Question, Vec<Question>> = HashMap::new();
+        let mut leads: Leads = HashMap::new();
         for rule in rules.iter().filter(|rule| rule.condition.asks_rules()) {
             for asked in asked_by(rule) {
                 let Asked { from, actions, path, action } = &asked;
@@ -41,10 +54,10 @@ impl Web {
                     continue;
                 }
                 for kind in from.iter() {
-                    let targets = property::follow(kind, path.iter().map(Step::name));
+                    let (targets, others) = follow(kind, path);
+                    let lead = |target| Lead { to: (target, *action), others };
                     for asker in actions.iter() {
-                        let to = leads.entry((kind, asker)).or_default();
-                        to.extend(targets.iter().map(|target| (target, *action)));
+                        leads.entry((kind, asker)).or_default().extend(targets.iter().map(lead));
                     }
                 }
                 seen.insert(asked);
@@ -57,7 +70,7 @@ impl Web {
         Web::from_leads(&leads)
     }
 
-    fn from_leads(leads: &HashMap<Question, Vec<Question>>) -> Web {
+    fn from_leads(leads: &Leads) -> Web {
         if leads.is_empty() {
             return Web::default();
         }
@@ -66,8 +79,9 @@ impl Web {
         let mut heights: HashMap<Question, Option<usize>> = HashMap::new();
         for (number, group) in groups(leads).into_iter().enumerate() {
             let targets = |question| leads.get(&question).map_or(&[][..], Vec::as_slice);
-            let is_knot = group.len() > 1
-                || group.iter().any(|&question| targets(question).contains(&question));
+            let leads_to_itself =
+                |&question: &Question| targets(question).iter().any(|lead| lead.to == question);
+            let is_knot = group.len() > 1 || group.iter().any(leads_to_itself);
             if is_knot {
                 let deepest = (1..=DEEPEST)
                     .rev()
@@ -76,8 +90,8 @@ impl Web {
                 knots.extend(group.iter().map(|&question| (question, Knot { number, deepest })));
             }
             for &question in &group {
-                let height = targets(question).iter().try_fold(0, |height, target| {
-                    let further = (*heights.get(target)?)?;
+                let height = targets(question).iter().try_fold(0, |height, lead| {
+                    let further = (*heights.get(&lead.to)?)?;
                     Some(usize::max(height, further + 1))
                 });
                 let height = height.filter(|_| !is_knot);
@@ -117,7 +131,7 @@ impl Web {
         }
         asked_by(rule).iter().any(|Asked { from, actions, path, action }| {
             from.iter().any(|kind| {
-                let targets = property::follow(kind, path.iter().map(Step::name));
+                let (targets, _) = follow(kind, path);
                 actions.iter().filter_map(|asker| self.knot(kind, asker)).any(|knot| {
                     targets.iter().any(|target| self.knot(target, *action) == Some(knot))
                 })
@@ -147,53 +161,77 @@ fn asked_by(rule: &Rule) -> Vec<Asked> {
     asked
 }
 
+/// The kinds at the end of a path of relations, and about how many things are there; none if that
+/// is where the path begins.
+fn follow(kind: ResourceKind, path: &[Step]) -> (KindSet, Option<usize>) {
+    let (mut kinds, mut others) = (KindSet::only(kind), None);
+    for step in path {
+        let Found::Known(Property { value: ValueType::Entity(targets), is_many, .. }) =
+            property::find(kinds, step.name())
+        else {
+            return (KindSet::NONE, others);
+        };
+        kinds = targets;
+        let each = if is_many { MANY } else { 1 };
+        others = Some(each * others.unwrap_or(1)).map(|others| others.min(MOST_CHAINS + 1));
+    }
+    (kinds, others)
+}
+
 /// Whether some question of the group starts too many chains of different questions within it,
 /// each at most `deepest` steps long.
-fn has_too_many_chains(
-    group: &[Question],
-    leads: &HashMap<Question, Vec<Question>>,
-    deepest: usize,
-) -> bool {
+fn has_too_many_chains(group: &[Question], leads: &Leads, deepest: usize) -> bool {
     let members: HashSet<Question> = group.iter().copied().collect();
     group.iter().any(|&first| {
         let mut room = MOST_CHAINS;
-        !count_chains(&mut vec![first], &members, leads, deepest, &mut room)
+        !Chains { members: &members, leads, room: &mut room }.count(&mut vec![first], 1, deepest)
     })
 }
 
-/// Takes the chains that continue this one out of `room`; false when there is too little.
-fn count_chains(
-    chain: &mut Vec<Question>,
-    members: &HashSet<Question>,
-    leads: &HashMap<Question, Vec<Question>>,
-    deepest: usize,
-    room: &mut usize,
-) -> bool {
-    if chain.len() > deepest {
-        return true;
+struct Chains<'a> {
+    members: &'a HashSet<Question>,
+    leads: &'a Leads,
+    room: &'a mut usize,
+}
+
+impl Chains<'_> {
+    /// Takes the chains that continue these out of the room; false when there is too little.
+    /// `about` are the questions that were asked about the thing that the last one is about, and
+    /// `times` says about how many things that is.
+    fn count(&mut self, about: &mut Vec<Question>, times: usize, deepest: usize) -> bool {
+        let Some(deepest) = deepest.checked_sub(1) else {
+            return true;
+        };
+        let leads = about.last().and_then(|last| self.leads.get(last));
+        for &Lead { to, others } in leads.into_iter().flatten() {
+            if !self.members.contains(&to) || others.is_none() && about.contains(&to) {
+                continue;
+            }
+            let times = times.saturating_mul(others.unwrap_or(1));
+            let Some(room) = self.room.checked_sub(times) else {
+                return false;
+            };
+            *self.room = room;
+            let has_room = match others {
+                Some(_) => self.count(&mut vec![to], times, deepest),
+                None => {
+                    about.push(to);
+                    let has_room = self.count(about, times, deepest);
+                    about.pop();
+                    has_room
+                }
+            };
+            if !has_room {
+                return false;
+            }
+        }
+        true
     }
-    let further = chain.last().and_then(|last| leads.get(last));
-    for &next in further.into_iter().flatten() {
-        if !members.contains(&next) || chain.contains(&next) {
-            continue;
-        }
-        if *room == 0 {
-            return false;
-        }
-        *room -= 1;
-        chain.push(next);
-        let has_room = count_chains(chain, members, leads, deepest, room);
-        chain.pop();
-        if !has_room {
-            return false;
-        }
-    }
-    true
 }
 
 /// The questions in groups that lead back to each other, every group after those that it leads to:
 /// Tarjan's algorithm, with a stack of its own.
-fn groups(leads: &HashMap<Question, Vec<Question>>) -> Vec<Vec<Question>> {
+fn groups(leads: &Leads) -> Vec<Vec<Question>> {
     #[derive(Clone, Copy)]
     struct Visit {
         order: usize,
@@ -223,7 +261,9 @@ fn groups(leads: &HashMap<Question, Vec<Question>>) -> Vec<Vec<Question>> {
                 break;
             };
             let question = *question;
-            if let Some(&target) = leads.get(&question).and_then(|targets| targets.get(*next)) {
+            if let Some(&Lead { to: target, .. }) =
+                leads.get(&question).and_then(|targets| targets.get(*next))
+            {
                 *next += 1;
                 match visits.get(&target) {
                     None => entered = Some(target),
@@ -336,6 +376,9 @@ mod tests {
             web.knot(ResourceKind::Stream, Action::ALL[0]).unwrap().deepest
         };
         assert_eq!([ring(1, 1), ring(13, 1), ring(13, 2)], [8, 8, 8]);
+        // Of the many sheets that an object can be on each can be on many.
+        let sheets = web(&["App.Object_* read asks resource.sheet read"]);
+        assert_eq!(sheets.knot(ResourceKind::AppObject, Action::Read).unwrap().deepest, 2);
         assert_eq!([ring(4, 3), ring(6, 5), ring(8, 7), ring(13, 12)], [8, 8, 3, 2]);
     }
 }

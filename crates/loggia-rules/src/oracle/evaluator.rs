@@ -1,74 +1,21 @@
 //! Whether a condition holds: the slow, obvious way.
 
-use std::collections::HashMap;
-
 use uuid::Uuid;
 
 use crate::program::{Clause, Node, Path, Root, Step, Term, Test};
+use crate::questions::{Asking, Questions};
 use crate::syntax::Comparison;
 use crate::text::{equal, like};
-use crate::web::DEEPEST;
 use crate::{Action, Effect, Entity, Fact, Facts, RequestContext, ResourceKind, RuleSet, Subject};
 
-/// Evaluates for one requester in one context, and remembers what the rules answered.
-///
-/// INVARIANT: what `HasPrivilege` answers depends only on the rules, the facts and the questions
-/// that it is asked within, never on the order of rules or on what was asked before. See
-/// [`crate::oracle`] for when it is cut short.
+/// Evaluates for one requester in one context.
 pub(crate) struct Evaluator<'a> {
     rules: &'a RuleSet,
     pub(crate) facts: &'a dyn Facts,
     context: RequestContext,
-    /// The questions being answered, outermost first.
-    asking: Vec<Asked>,
-    /// Answers that do not depend on what they are asked within.
-    answers: HashMap<Question, Answer>,
-    /// The same for questions that led too deep: they hold at one depth only.
-    at_depth: HashMap<(Question, usize), bool>,
-    /// What the innermost question has led to so far.
-    trace: Trace,
+    questions: Questions,
     /// Value lists to use again.
     spare: Vec<Vec<Fact>>,
-}
-
-/// A question that is being answered.
-struct Asked {
-    question: Question,
-    /// What was asked directly within it and depends on that.
-    answers: HashMap<Question, Answer>,
-}
-
-type Question = (Entity, Action);
-
-#[derive(Clone, Copy)]
-struct Answer {
-    holds: bool,
-    /// How many levels of further questions it took.
-    height: usize,
-    trace: Trace,
-}
-
-/// What an answer depends on besides the rules and the facts.
-#[derive(Clone, Copy)]
-struct Trace {
-    /// The deepest question that was asked.
-    deepest: usize,
-    /// Whether a question was not asked for being too deep.
-    is_too_deep: bool,
-    /// The outermost question that cut another short.
-    outermost_cut: usize,
-}
-
-impl Trace {
-    fn at(depth: usize) -> Trace {
-        Trace { deepest: depth, is_too_deep: false, outermost_cut: usize::MAX }
-    }
-
-    fn merge(&mut self, inner: Trace) {
-        self.deepest = self.deepest.max(inner.deepest);
-        self.is_too_deep |= inner.is_too_deep;
-        self.outermost_cut = self.outermost_cut.min(inner.outermost_cut);
-    }
 }
 
 impl<'a> Evaluator<'a> {
@@ -77,16 +24,7 @@ impl<'a> Evaluator<'a> {
         facts: &'a dyn Facts,
         context: RequestContext,
     ) -> Evaluator<'a> {
-        Evaluator {
-            rules,
-            facts,
-            context,
-            asking: Vec::new(),
-            answers: HashMap::new(),
-            at_depth: HashMap::new(),
-            trace: Trace::at(0),
-            spare: Vec::new(),
-        }
+        Evaluator { rules, facts, context, questions: Questions::default(), spare: Vec::new() }
     }
 
     /// Whether the rules allow `action` on `entity`: some allowing rule holds and no forbidding
@@ -102,9 +40,9 @@ impl<'a> Evaluator<'a> {
         action: Action,
         evaluate: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        self.asking.push(Asked { question: (entity.clone(), action), answers: HashMap::new() });
+        self.questions.begin(entity, action);
         let result = evaluate(self);
-        self.asking.pop();
+        self.questions.end();
         result
     }
 
@@ -160,67 +98,13 @@ impl<'a> Evaluator<'a> {
 
     /// Asks the rules again, about a thing that a condition came upon.
     pub(crate) fn has_privilege(&mut self, entity: &Entity, action: Action) -> bool {
-        let depth = self.asking.len();
-        let question = (entity.clone(), action);
-        if let Some(same) = self.asking.iter().position(|asked| asked.question == question) {
-            self.trace.outermost_cut = self.trace.outermost_cut.min(same);
-            return false;
-        }
-        if depth > DEEPEST {
-            self.trace.is_too_deep = true;
-            return false;
-        }
-        let knot = self.rules.web().knot(entity.kind, action);
-        let is_within = |asked: &&Asked| {
-            let (entity, action) = &asked.question;
-            knot.is_some() && self.rules.web().knot(entity.kind, *action) == knot
-        };
-        let within = self.asking.iter().filter(is_within).count();
-        if knot.is_some_and(|knot| within > knot.deepest) {
-            let first = self.asking.iter().position(|asked| is_within(&asked)).unwrap_or(0);
-            self.trace.outermost_cut = self.trace.outermost_cut.min(first);
-            return false;
-        }
-        if let Some(answer) = self.remembered(&question, depth, within > 0) {
-            self.trace.merge(answer.trace);
-            self.trace.deepest = self.trace.deepest.max(depth + answer.height);
-            return answer.holds;
-        }
-        let outer = std::mem::replace(&mut self.trace, Trace::at(depth));
-        self.asking.push(Asked { question: question.clone(), answers: HashMap::new() });
-        let holds = self.answer(entity, action);
-        self.asking.pop();
-        let trace = std::mem::replace(&mut self.trace, outer);
-        let outermost_cut = Some(trace.outermost_cut).filter(|&cut| cut < depth);
-        self.trace.merge(Trace { outermost_cut: outermost_cut.unwrap_or(usize::MAX), ..trace });
-        let height = trace.deepest.saturating_sub(depth);
-        let answer = Answer { holds, height, trace };
-        if within > 0 || trace.outermost_cut < depth {
-            // Outside of the questions around it the answer may be another.
-            if let Some(asker) = self.asking.last_mut() {
-                asker.answers.insert(question, answer);
+        match self.questions.ask(self.rules.web(), entity, action) {
+            Asking::Answered(holds) => holds,
+            Asking::Open(open) => {
+                let holds = self.answer(entity, action);
+                self.questions.answer(open, holds)
             }
-        } else if trace.is_too_deep {
-            self.at_depth.insert((question, depth), holds);
-        } else {
-            self.answers.insert(question, Answer { trace: Trace::at(0), ..answer });
         }
-        holds
-    }
-
-    fn remembered(&self, question: &Question, depth: usize, is_within: bool) -> Option<Answer> {
-        if let Some(answer) = self.asking.last().and_then(|asker| asker.answers.get(question)) {
-            return Some(*answer);
-        }
-        if is_within {
-            return None;
-        }
-        if let Some(answer) = self.answers.get(question).filter(|a| depth + a.height <= DEEPEST) {
-            return Some(*answer);
-        }
-        let holds = *self.at_depth.get(&(question.clone(), depth))?;
-        let trace = Trace { is_too_deep: true, ..Trace::at(depth) };
-        Some(Answer { holds, height: DEEPEST.saturating_sub(depth), trace })
     }
 
     fn compare(
