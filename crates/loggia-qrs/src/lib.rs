@@ -12,6 +12,7 @@
 //! | `/licensepool` | every licence pool: `name`, `kind` (`ProfessionalAccess`, `AnalyzerAccess`, `UserAccess`, `LoginAccess`, `AnalyzerTimeAccess`), `capacity` (`null` is unlimited), `overage`, `disabled`; the `resourceFilter` it shows is the one that a licence rule for it needs |
 //! | `/licensepool/usage` | what is out of each pool, and when something comes back |
 //! | `/virtualproxyconfig/{id}/anonymouscheck` | could a visitor come in, gate by gate, and what to change |
+//! | `/systemrule/security/exposure` | everything visitors can reach, by which rule and when; as `loggia exposure --format json` prints it |
 //! | `/systemrule/check` | what is wrong with a rule that is still being written |
 //!
 //! A rule has the further member `effect`, `allow` or `forbid`; what was saved may carry

@@ -6,6 +6,7 @@ use crate::about;
 use crate::call::{Answer, Call};
 use crate::collection::app::{self, Apps};
 use crate::collection::app_object::{self, AppObjects};
+use crate::collection::exposure;
 use crate::collection::license::{self, Pools};
 use crate::collection::stream::{self, Streams};
 use crate::collection::system_rule::{self, SystemRules};
@@ -80,6 +81,7 @@ pub(crate) static ROUTES: &[Route] = &[
     get("systemrule/count", count::<SystemRules>),
     post("systemrule/check", system_rule::check),
     post("systemrule/security/evaluatetransientresources", system_rule::transient),
+    get("systemrule/security/exposure", exposure::report),
     get("systemrule/{id}", one::<SystemRules>),
     post("systemrule", system_rule::create),
     put("systemrule/{id}", system_rule::update),

@@ -46,6 +46,7 @@
 pub mod check;
 mod clock;
 mod data;
+pub mod exposure;
 mod facts;
 mod guard;
 pub mod hub;
@@ -74,6 +75,7 @@ use crate::store::Store;
 pub use check::{AnonymousReport, AppReport, GateOutcome, GateReport};
 pub use clock::Clock;
 pub use data::DataError;
+pub use exposure::{Exposure, ExposureDifference, RecordedExposure};
 pub use guard::finding;
 pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use loggia_licence::UtcOffset;

@@ -30,6 +30,8 @@ enum Command {
     /// Find out what is open, and what is in the way.
     #[command(subcommand)]
     Check(Check),
+    /// Tell everything that visitors can reach, by which rule and when.
+    Exposure(Exposure),
     /// Local users, who log in with a password kept here.
     #[command(subcommand)]
     User(User),
@@ -89,6 +91,25 @@ struct CheckAnonymous {
 pub(crate) enum ReportFormat {
     Text,
     Json,
+}
+
+#[derive(Debug, Args)]
+struct Exposure {
+    #[arg(long, value_enum, default_value_t = ExposureFormat::Table)]
+    format: ExposureFormat,
+    /// A report recorded earlier, as JSON or CSV: tell what differs from it, and end with code 1
+    /// when something does.
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataFolder,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExposureFormat {
+    Table,
+    Json,
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -165,6 +186,12 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let data = data_folder(check.data)?;
             let is_open = commands::check_anonymous(&data, &check.prefix, check.format)?;
             Ok(if is_open { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Exposure(exposure) => {
+            let data = data_folder(exposure.data)?;
+            let against = exposure.against.as_deref();
+            let is_same = commands::exposure(&data, exposure.format, against)?;
+            Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::User(User::Add { user, name, roles, data }) => {
             let settings = resolve(None, Given { data: data.data, ..Given::default() })?;

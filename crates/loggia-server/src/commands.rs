@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use loggia_auth::Passwords;
 use loggia_model::{AppId, Caller, InternalAccount, Prefix, UserKey};
-use loggia_repository::{AnonymousReport, GateOutcome, UserEdit};
+use loggia_repository::{AnonymousReport, Exposure, GateOutcome, RecordedExposure, UserEdit};
 use serde_json::json;
 
-use crate::cli::{ReportFormat, say};
+use crate::cli::{ExposureFormat, ReportFormat, say};
 use crate::serve::{engine, inspect_repository, open_repository};
 use crate::settings::Settings;
 
@@ -28,6 +28,41 @@ pub(crate) fn check_anonymous(
     };
     say(&text)?;
     Ok(report.is_open())
+}
+
+/// Prints everything visitors can reach, or what differs from a recorded report, and says whether
+/// nothing does.
+pub(crate) fn exposure(
+    data: &Path,
+    format: ExposureFormat,
+    against: Option<&Path>,
+) -> anyhow::Result<bool> {
+    // Read before anything slow: a wrong name is told at once.
+    let record = against.map(read_record).transpose()?;
+    let repository = inspect_repository(data)?;
+    let report = Exposure::of(&repository.site());
+    let Some(record) = record else {
+        say(&match format {
+            ExposureFormat::Table => report.to_table(),
+            ExposureFormat::Json => report.to_json(),
+            ExposureFormat::Csv => report.to_csv(),
+        })?;
+        return Ok(true);
+    };
+    let difference = report.difference(&record);
+    say(&match format {
+        ExposureFormat::Table => difference.to_text(),
+        ExposureFormat::Json => format!("{:#}\n", difference.to_json()),
+        ExposureFormat::Csv => difference.to_csv(),
+    })?;
+    Ok(difference.is_empty())
+}
+
+fn read_record(file: &Path) -> anyhow::Result<RecordedExposure> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the recorded report {}", file.display()))?;
+    RecordedExposure::parse(&text)
+        .with_context(|| format!("cannot compare with {}", file.display()))
 }
 
 /// Makes a local user.

@@ -157,6 +157,7 @@ async fn strangers_get_nothing_and_learn_nothing() {
         GET    systemrule/count: visitor 200 ben 200 root 200
         POST   systemrule/check: visitor 403 ben 200 root 200
         POST   systemrule/security/evaluatetransientresources: visitor 200 ben 200 root 200
+        GET    systemrule/security/exposure: visitor 403 ben 403 root 200
         GET    systemrule/{id}: visitor 404 ben 404 root 200
         POST   systemrule: visitor 403 ben 403 root 400
         PUT    systemrule/{id}: visitor 404 ben 404 root 200
