@@ -359,6 +359,7 @@ pub(crate) fn is_kept(kind: ResourceKind) -> bool {
             | K::User
             | K::SystemRule
             | K::VirtualProxyConfig
+            | K::ServerNodeConfiguration
             | K::TransientObject
     ) || pools.into_iter().any(|pool| pool_kind(pool) == kind)
         // An app's data and content are reached by opening it; no rule is asked about them.
@@ -375,6 +376,7 @@ pub(crate) fn everything(site: &Site) -> impl Iterator<Item = ExposedThing> + '_
     let entrances =
         site.virtual_proxies().map(|entrance| thing(site, Record::VirtualProxy(entrance)));
     let pools = site.pools().map(|pool| thing(site, Record::Pool(pool)));
+    let nodes = site.nodes().map(|node| thing(site, Record::Node(node)));
     let sections =
         sections(site).into_iter().map(|name| blank(Entity::transient(name.clone()), name));
     let others = ResourceKind::ALL.iter().copied().filter(|&kind| !is_kept(kind)).map(|kind| {
@@ -392,6 +394,7 @@ pub(crate) fn everything(site: &Site) -> impl Iterator<Item = ExposedThing> + '_
         .chain(rules)
         .chain(entrances)
         .chain(pools)
+        .chain(nodes)
         .chain(sections)
         .chain(others)
         .chain(to_make)

@@ -92,7 +92,7 @@ impl<'s> Visitors<'s> {
 
     pub(crate) fn known(&self) -> Known<'_> {
         let callers = self.groups.iter().map(|(_, caller)| caller);
-        Known(callers.map(|caller| SiteFacts { site: self.site, caller, draft: None }).collect())
+        Known(callers.map(|caller| SiteFacts::new(self.site, caller)).collect())
     }
 }
 

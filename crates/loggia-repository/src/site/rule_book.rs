@@ -183,12 +183,7 @@ impl SetChanges {
         if self.put.is_empty() && self.remove.is_empty() {
             return;
         }
-        let kept = rules.rules().iter().filter(|rule| {
-            !self.remove.contains(&rule.id) && !self.put.iter().any(|put| put.id == rule.id)
-        });
-        let mut all: Vec<Rule> = kept.cloned().collect();
-        all.extend(self.put);
-        *rules = RuleSet::new(all);
+        *rules = rules.with(self.put, &self.remove);
     }
 }
 
