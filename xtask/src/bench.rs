@@ -1,13 +1,40 @@
-//! `cargo xtask bench`: measures the release server from outside, as a visitor meets it.
-//!
-//! The browser part is `web/e2e/bench.mjs`; results go to `target/bench/*.json`, each a list of
+//! `cargo xtask bench`: measures, and writes what it found to `target/bench/*.json`, each a list of
 //! `{metric, value, unit, budget, holds, peer, peer_value, ratio}`.
+//!
+//! `hub` measures the release server from outside, as a visitor meets it (`web/e2e/bench.mjs`);
+//! `rules` measures decisions beside other policy engines (`bench/rules`).
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{demo, demo_data, setup, shell, web};
 
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    if arguments.is_empty() {
+        hub()?;
+        return rules();
+    }
+    for argument in arguments {
+        match argument.as_str() {
+            "hub" => hub()?,
+            "rules" => rules()?,
+            unknown => bail!("no bench {unknown:?}; there are hub and rules"),
+        }
+    }
+    Ok(())
+}
+
+fn rules() -> Result<()> {
+    let results = shell::target().join("bench");
+    // Its own workspace: the peers are built only by those who measure.
+    let mut bench = shell::cargo(&["run", "--release", "--locked", "--quiet"]);
+    bench
+        .args(["--manifest-path", "bench/rules/Cargo.toml", "--"])
+        .arg(results.join("rules.json"))
+        .env("CARGO_TARGET_DIR", shell::target().join("bench-rules"));
+    shell::run(bench)
+}
+
+fn hub() -> Result<()> {
     web::build()?;
     let results = shell::target().join("bench");
     std::fs::create_dir_all(&results)?;

@@ -25,7 +25,7 @@ cargo xtask COMMAND
   tidy             check the crate arrows, file sizes and tracked texts
   demo-data        fetch the demo's data files only
   web              build the web pages only
-  bench            measure the release server and write target/bench/*.json
+  bench [hub|rules]  measure, and write target/bench/*.json
 ";
 
 fn main() -> ExitCode {
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(),
         "demo-data" => demo_data::prepare().map(|directory| println!("{}", directory.display())),
         "web" => web::build(),
-        "bench" => bench::run(),
+        "bench" => bench::run(&rest),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
