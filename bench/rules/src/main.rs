@@ -16,7 +16,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
-use loggia_rules::{Action, Entity, Listing, RequestContext, ResourceKind, RuleSet, allows, oracle};
+use loggia_rules::{
+    Action, Entity, Listing, RequestContext, ResourceKind, RuleSet, allows, oracle,
+};
 
 use crate::ours::Site;
 use crate::peers::{Casbin, Cedar, Peer};

@@ -83,7 +83,10 @@ impl Report {
 }
 
 pub(crate) fn print_header() {
-    println!("{:<64} {:>12} {:<5} {:>10} {:>5}  peer", "metric", "value", "unit", "budget", "holds");
+    println!(
+        "{:<64} {:>12} {:<5} {:>10} {:>5}  peer",
+        "metric", "value", "unit", "budget", "holds"
+    );
 }
 
 fn print_row(row: &Row) {
