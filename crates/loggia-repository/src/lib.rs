@@ -56,6 +56,7 @@ mod nodes;
 mod record;
 mod refusal;
 pub mod seed;
+pub mod share;
 mod site;
 pub mod store;
 mod visit;

@@ -14,6 +14,7 @@ use crate::Repository;
 use crate::guard::Guard;
 use crate::record::Record;
 use crate::refusal::{Code, Gate, Refusal};
+use crate::share;
 use crate::store::{Change, ObjectProperties};
 use crate::visit::VisitInfo;
 
@@ -228,8 +229,11 @@ impl Repository {
             let object = site.object(id).ok_or_else(|| guard.unknown("app object", Some(id.0)))?;
             guard.require(Record::AppObject(object), Action::Delete)?;
             self.require_authoring(&guard, object)?;
-            let inner = site.inside(object).into_iter().map(|inner| inner.id);
-            let changes = inner.chain([id]).map(Change::DeleteObject).collect();
+            let mut gone: Vec<&AppObject> =
+                site.inside(object).into_iter().map(Arc::as_ref).collect();
+            gone.push(object);
+            let mut changes = share::rules_of_objects(site, gone.iter().copied());
+            changes.extend(gone.iter().map(|object| Change::DeleteObject(object.id)));
             Ok((changes, ()))
         })
     }

@@ -11,6 +11,7 @@ use super::{Conflict, ManageError, Problems, refuse_stale, set};
 use crate::Repository;
 use crate::guard::Guard;
 use crate::record::Record;
+use crate::share;
 use crate::store::Change;
 
 /// What a request says about an app; absent members stay as they are.
@@ -169,7 +170,9 @@ impl Repository {
             let guard = self.enter(site, caller)?;
             let app = site.app(id).ok_or_else(|| guard.unknown("app", Some(id.0)))?;
             guard.require(Record::App(app), Action::Delete)?;
-            Ok((vec![Change::DeleteApp(id)], ()))
+            let mut changes = share::rules_of_app(site, app);
+            changes.push(Change::DeleteApp(id));
+            Ok((changes, ()))
         })?;
         self.sweep_data_of_deleted(id);
         Ok(())

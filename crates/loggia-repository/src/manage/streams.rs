@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{Conflict, ManageError, Problems, refuse_stale, set};
 use crate::Repository;
 use crate::record::Record;
+use crate::share;
 use crate::store::Change;
 
 /// What a request says about a stream; absent members stay as they are.
@@ -106,7 +107,9 @@ impl Repository {
                 let by = format!("{apps} published apps; move or delete them first");
                 return Err(Conflict::InUse { by }.into());
             }
-            Ok((vec![Change::DeleteStream(id)], ()))
+            let mut changes = share::rules_of_stream(site, stream);
+            changes.push(Change::DeleteStream(id));
+            Ok((changes, ()))
         })
     }
 }

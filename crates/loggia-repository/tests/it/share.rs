@@ -1,8 +1,16 @@
 //! Sharing: public streams, and apps and sheets with an audience of their own.
 
-use loggia_model::entity::AppObject;
-use loggia_model::{AppId, Caller, ObjectId};
-use loggia_repository::{Action, ObjectEdit, Resource, RuleEdit};
+use std::fmt::Write;
+
+use expect_test::expect;
+use loggia_model::entity::{AnonymousMode, AppObject, PropertyValue, RuleOrigin, SystemRule};
+use loggia_model::{AppId, Caller, ObjectId, Principal};
+use loggia_repository::seed::EVERYONE;
+use loggia_repository::share::{
+    AudienceKind, AudienceState, Choice, MemberText, PublicStream, Publicity, Readers, Shared,
+    SharedPlace, Shift,
+};
+use loggia_repository::{Action, ManageError, ObjectEdit, Resource, RuleEdit, UserEdit};
 
 use crate::fixture::{Hub, rule};
 
@@ -50,4 +58,612 @@ fn rules_know_on_which_sheet_an_object_is() {
     hub.repository.delete_object(&hub.server(), chart).unwrap();
     assert!(hub.repository.site().object(within).is_none(), "goes with what it was in");
     hub.repository.delete_rule(&hub.server(), id).unwrap();
+}
+
+// Public streams.
+
+fn shown(public: &PublicStream) -> String {
+    let mut text = String::new();
+    writeln!(text, "{}: {:?}", public.stream.name, public.public).unwrap();
+    for part in &public.rules {
+        let SystemRule { name, resource_filter, actions, context, condition, .. } = &part.rule;
+        let filter = resource_filter.replace(&public.stream.id.text(), "…");
+        writeln!(
+            text,
+            "  {:?} {name}: {actions} on {filter} in {context} if {condition}",
+            part.state
+        )
+        .unwrap();
+    }
+    let Readers { visitors, entrances, people, of } = &public.readers;
+    writeln!(text, "  visitors {visitors} {entrances:?}, people {people} of {of}").unwrap();
+    for other in &public.others {
+        let verb = if other.is_forbidding { "forbids" } else { "grants" };
+        writeln!(
+            text,
+            "  {} {verb}: visitors {}, people {}",
+            other.name, other.visitors, other.people
+        )
+        .unwrap();
+    }
+    for app in &public.apps {
+        writeln!(text, "  app {}: visitors {}", app.app.name, app.visitors).unwrap();
+    }
+    public.notes.iter().for_each(|note| writeln!(text, "  note: {note}").unwrap());
+    text
+}
+
+fn change<T>(shared: &Shared<T>) -> String {
+    let of = |shift: &Shift| {
+        let people: Vec<_> = shift.people.iter().map(|person| person.name.as_str()).collect();
+        format!("visitors {}, {people:?}", shift.visitors)
+    };
+    format!("gained {}; lost {}\n", of(&shared.gained), of(&shared.lost))
+}
+
+fn why(error: ManageError) -> String {
+    error.to_string()
+}
+
+#[test]
+fn a_stream_becomes_public_by_a_pair_of_rules_and_back() {
+    let hub = Hub::new();
+    hub.entrance("public", AnonymousMode::Allowed);
+    let (ana, _ben, root) = (hub.user("ana"), hub.user("ben"), hub.root());
+    let press = hub.stream("Press");
+    hub.rule("Ana reads", &format!("Stream_{press}"), 2, "user.name = \"ana\"");
+    hub.published_app("Turnover", press);
+    let repository = &hub.repository;
+
+    expect![[r#"
+        Press: No
+          Missing Stream_read_Press: 2 on Stream_… in 1 if user.IsAnonymous()
+          Missing Stream_read+publish_Press: 34 on Stream_… in 0 if !user.IsAnonymous()
+          visitors false [], people 1 of 3
+          Ana reads grants: visitors false, people 1
+          app Turnover: visitors false
+          note: 1 person read it by other rules: "Ana reads"
+    "#]]
+    .assert_eq(&shown(&repository.stream_public(&root, press).unwrap()));
+
+    let version = repository.site().version();
+    let preview = repository.preview_stream_public(&root, press, true).unwrap();
+    assert_eq!(repository.site().version(), version, "nothing is stored");
+    let done = repository.set_stream_public(&root, press, true).unwrap();
+    assert_eq!(repository.site().version(), version + 1, "one commit");
+    assert_eq!(change(&preview), change(&done));
+    assert_eq!(shown(&preview.state), shown(&done.state));
+    expect![[r#"
+        Press: Yes
+          InForce Stream_read_Press: 2 on Stream_… in 1 if user.IsAnonymous()
+          InForce Stream_read+publish_Press: 34 on Stream_… in 0 if !user.IsAnonymous()
+          visitors true ["public"], people 3 of 3
+          Ana reads grants: visitors false, people 1
+          app Turnover: visitors true
+        gained visitors true, ["ben", "root"]; lost visitors false, []
+    "#]]
+    .assert_eq(&(shown(&done.state) + &change(&done)));
+    assert_eq!(repository.hub(&hub.visitor()).unwrap().len(), 2, "the hub shows it at once");
+
+    repository.set_stream_public(&root, press, true).unwrap();
+    assert_eq!(repository.site().version(), version + 1, "nothing to do");
+    let done = repository.set_stream_public(&root, press, false).unwrap();
+    expect![[r#"
+        gained visitors false, []; lost visitors true, ["ben", "root"]
+    "#]]
+    .assert_eq(&change(&done));
+    let left = repository.rules(&root).unwrap();
+    assert!(left.iter().all(|rule| !rule.name.ends_with("_Press")));
+    repository.set_stream_public(&root, press, false).unwrap();
+    assert_eq!(repository.site().version(), version + 2);
+    assert!(repository.hub(&ana).unwrap().iter().any(|shown| shown.stream.id == press));
+}
+
+#[test]
+fn the_stream_everyone_has_its_pair_by_birth() {
+    let hub = Hub::new();
+    let root = hub.root();
+    let state = hub.repository.stream_public(&root, EVERYONE).unwrap();
+    expect![[r#"
+        Everyone: Yes
+          InForce StreamEveryoneAnonymous: 2 on Stream_… in 1 if user.IsAnonymous()
+          InForce StreamEveryone: 34 on Stream_… in 0 if !user.IsAnonymous()
+          visitors true [], people 1 of 1
+          note: no entrance admits visitors, so none can come yet
+    "#]]
+    .assert_eq(&shown(&state));
+    let done = hub.repository.set_stream_public(&root, EVERYONE, false).unwrap();
+    expect![[r#"
+        Everyone: No
+          SwitchedOff StreamEveryoneAnonymous: 2 on Stream_… in 1 if user.IsAnonymous()
+          SwitchedOff StreamEveryone: 34 on Stream_… in 0 if !user.IsAnonymous()
+          visitors false [], people 0 of 1
+    "#]]
+    .assert_eq(&shown(&done.state));
+    let done = hub.repository.set_stream_public(&root, EVERYONE, true).unwrap();
+    assert_eq!(done.state.public, Publicity::Yes);
+    assert!(done.state.rules.iter().all(|part| part.rule.origin == RuleOrigin::Default));
+}
+
+#[test]
+fn rules_edited_by_hand_and_rules_beside_the_pair_are_told() {
+    let hub = Hub::new();
+    hub.entrance("public", AnonymousMode::Allowed);
+    let root = hub.root();
+    let press = hub.stream("Press");
+    let repository = &hub.repository;
+    let done = repository.set_stream_public(&root, press, true).unwrap();
+    let visitors = done.state.rules[0].rule.id;
+    let edit = RuleEdit {
+        condition: Some("user.IsAnonymous() and user.environment.ip = \"::1\"".to_owned()),
+        ..RuleEdit::default()
+    };
+    repository.update_rule(&root, visitors, None, edit).unwrap();
+    let forbid = RuleEdit {
+        is_forbidding: Some(true),
+        context: Some(1),
+        ..rule("Not root", &format!("Stream_{press}"), 2, "user.name = \"root\"")
+    };
+    repository.create_rule(&root, None, forbid).unwrap();
+    expect![[r#"
+        Press: Partly
+          Edited Stream_read_Press: 2 on Stream_… in 1 if user.IsAnonymous() and user.environment.ip = "::1"
+          InForce Stream_read+publish_Press: 34 on Stream_… in 0 if !user.IsAnonymous()
+          visitors false [], people 0 of 1
+          Not root forbids: visitors false, people 1
+          note: the rule "Stream_read_Press" was edited by hand, so the switch leaves it alone
+          note: other rules forbid it to 1 person: "Not root"
+    "#]]
+    .assert_eq(&shown(&repository.stream_public(&root, press).unwrap()));
+    let version = repository.site().version();
+    for is_public in [true, false] {
+        let error = repository.set_stream_public(&root, press, is_public).unwrap_err();
+        let text = why(error).replace(&visitors.text(), "…");
+        assert_eq!(
+            text,
+            "the rule \"Stream_read_Press\" (…) was edited by hand since it was made; change it \
+             there, or delete it and repeat this"
+        );
+    }
+    assert_eq!(repository.site().version(), version, "all or nothing");
+    // Put back by hand, in other words for the same, it is the switch's again.
+    let condition = Some("( USER.isAnonymous() )".to_owned());
+    let edit = RuleEdit { condition, ..RuleEdit::default() };
+    repository.update_rule(&root, visitors, None, edit).unwrap();
+    repository.set_stream_public(&root, press, false).unwrap();
+    // A deleted stream takes its rules along, but not those that say something else by now.
+    repository.set_stream_public(&root, press, true).unwrap();
+    repository.delete_stream(&root, press).unwrap();
+    let names: Vec<_> = repository.rules(&root).unwrap().into_iter().map(|r| r.name).collect();
+    assert!(
+        !names.iter().any(|name| name.ends_with("_Press")) && names.contains(&"Not root".into())
+    );
+}
+
+#[test]
+fn sharing_takes_the_right_to_change_the_thing_and_the_rules() {
+    let hub = Hub::new();
+    let press = hub.stream("Press");
+    let app = hub.published_app("Turnover", press);
+    let people = [
+        ("visitor", hub.visitor()),
+        ("ana", hub.user("ana")),
+        ("content", hub.admin("content", "ContentAdmin")),
+        ("deployment", hub.admin("deployment", "DeploymentAdmin")),
+        ("audit", hub.admin("audit", "AuditAdmin")),
+        ("security", hub.admin("security", "SecurityAdmin")),
+        ("root", hub.root()),
+    ];
+    let own = Choice::Own(vec![member("visitors", "")]);
+    let word = |done: Result<(), ManageError>| match done {
+        Ok(()) => "yes",
+        Err(ManageError::Hidden { .. }) => "hidden",
+        Err(ManageError::Refused(_)) => "refused",
+        Err(error) => panic!("{error}"),
+    };
+    let mut table = String::new();
+    for (who, caller) in &people {
+        let repository = &hub.repository;
+        let looks = word(repository.stream_public(caller, press).map(drop));
+        let opens = word(repository.preview_stream_public(caller, press, true).map(drop));
+        let place = SharedPlace::App(app);
+        let reads = word(repository.audience(caller, place).map(drop));
+        let narrows = word(repository.preview_audience(caller, place, &own).map(drop));
+        writeln!(table, "{who}: stream {looks} {opens}, app {reads} {narrows}").unwrap();
+    }
+    expect![[r#"
+        visitor: stream hidden hidden, app hidden hidden
+        ana: stream hidden hidden, app hidden hidden
+        content: stream yes yes, app yes refused
+        deployment: stream hidden hidden, app yes refused
+        audit: stream refused refused, app refused refused
+        security: stream yes yes, app yes yes
+        root: stream yes yes, app yes yes
+    "#]]
+    .assert_eq(&table);
+}
+
+// Audiences.
+
+fn member(kind: &str, value: &str) -> MemberText {
+    let (name, value) = value.split_once('=').unwrap_or(("", value));
+    MemberText { kind: kind.to_owned(), name: name.to_owned(), value: value.to_owned() }
+}
+
+fn own(members: &[(&str, &str)]) -> Choice {
+    Choice::Own(members.iter().map(|(kind, value)| member(kind, value)).collect())
+}
+
+/// A public stream with an app of two sheets, each with a chart, and people of all kinds.
+struct Office {
+    hub: Hub,
+    root: Caller,
+    app: AppId,
+    /// Salaries and what is on it, then Turnover and what is on it.
+    things: Vec<(&'static str, Resource)>,
+    people: Vec<(&'static str, Caller)>,
+    salaries: ObjectId,
+}
+
+impl Office {
+    fn new() -> Office {
+        let hub = Hub::new();
+        hub.entrance("public", AnonymousMode::Allowed);
+        let server = hub.server();
+        let root = hub.root();
+        let person = |name: &str, edit: UserEdit| {
+            let caller = hub.user(name);
+            let Principal::User { id, .. } = caller.principal else { unreachable!() };
+            hub.repository.update_user(&server, id, None, edit).unwrap();
+            caller
+        };
+        let texts = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect());
+        let owner = person("olga", UserEdit::default());
+        let finance =
+            person("fred", UserEdit { roles: texts(&["finance"]), ..UserEdit::default() });
+        let sales = person(
+            "sam",
+            UserEdit {
+                attributes: Some(vec![("group".to_owned(), "Sales \"EU\" \\ 007".to_owned())]),
+                ..UserEdit::default()
+            },
+        );
+        let dept = person(
+            "dora",
+            UserEdit {
+                custom_properties: Some(vec![PropertyValue {
+                    name: "Dept".to_owned(),
+                    value: "7".to_owned(),
+                }]),
+                ..UserEdit::default()
+            },
+        );
+        let ben = person("ben", UserEdit::default());
+        let stream = hub.stream("Office");
+        hub.repository.set_stream_public(&root, stream, true).unwrap();
+        let app = hub.app(&owner, "Figures");
+        let salaries = hub.sheet(&owner, app, "Salaries");
+        let turnover = hub.sheet(&owner, app, "Turnover");
+        let pay = inner(&hub, app, salaries, "pay");
+        let within = inner(&hub, app, pay, "within");
+        let sold = inner(&hub, app, turnover, "sold");
+        hub.repository.publish_app(&server, app, stream, None).unwrap();
+        let things = vec![
+            ("app", Resource::App(app)),
+            ("salaries", Resource::AppObject(salaries)),
+            ("pay", Resource::AppObject(pay)),
+            ("within", Resource::AppObject(within)),
+            ("turnover", Resource::AppObject(turnover)),
+            ("sold", Resource::AppObject(sold)),
+        ];
+        let people = vec![
+            ("visitor", hub.visitor()),
+            ("olga (owner)", owner),
+            ("fred (role)", finance),
+            ("sam (group)", sales),
+            ("dora (@dept)", dept),
+            ("ben", ben.clone()),
+            ("ben in console", ben.in_console()),
+            ("root in console", root.clone()),
+            ("auditor in console", hub.admin("auditor", "AuditAdmin")),
+            ("server", hub.server()),
+        ];
+        Office { hub, root, app, things, people, salaries }
+    }
+
+    fn set(&self, place: SharedPlace, choice: &Choice) -> Shared<AudienceState> {
+        self.hub.repository.set_audience(&self.root, place, choice).unwrap()
+    }
+
+    /// Who reads what.
+    fn matrix(&self) -> String {
+        let mut table = String::new();
+        for (who, caller) in &self.people {
+            let read: Vec<_> = self
+                .things
+                .iter()
+                .filter(|(_, thing)| {
+                    self.hub.repository.decide(caller, thing, Action::Read).is_allowed()
+                })
+                .map(|(what, _)| *what)
+                .collect();
+            writeln!(table, "{who}: {}", read.join(" ")).unwrap();
+        }
+        table
+    }
+}
+
+fn state(state: &AudienceState) -> String {
+    let mut text = String::new();
+    let Readers { visitors, people, of, .. } = &state.readers;
+    writeln!(text, "{:?}: visitors {visitors}, people {people} of {of}", state.kind).unwrap();
+    for listed in &state.members {
+        writeln!(text, "  {}: {}", listed.name, listed.people).unwrap();
+    }
+    state.notes.iter().for_each(|note| writeln!(text, "  note: {note}").unwrap());
+    text
+}
+
+#[test]
+fn a_sheet_for_some_hides_what_is_on_it_from_the_others() {
+    let office = Office::new();
+    let place = SharedPlace::Sheet(office.salaries);
+    let list = own(&[
+        ("role", "Finance"),
+        ("group", "Sales \"EU\" \\ 007"),
+        ("property", "dept=7"),
+        ("Role", "FINANCE"),
+    ]);
+    let done = office.set(place, &list);
+    expect![[r#"
+        Own: visitors false, people 4 of 7
+          role "Finance": 1
+          group "Sales \"EU\" \\ 007": 1
+          @dept "7": 1
+        gained visitors false, []; lost visitors true, ["auditor", "ben", "root"]
+    "#]]
+    .assert_eq(&(state(&done.state) + &change(&done)));
+    let rule = done.state.rule.unwrap();
+    let text = format!("{}\n{}\n{}\n", rule.name, rule.resource_filter, rule.condition);
+    expect![[r#"
+        App.Object_audience_Salaries
+        App.Object_*
+        resource.sheet.id = "…"
+        and !(resource.sheet.owner = user or resource.app.owner = user
+          or (user.environment.context = "ManagementAccess" and (resource.HasPrivilege("update") or user.roles = "AuditAdmin"))
+          or user.roles = "Finance"
+          or user.group = "Sales \"EU\" \\ 007"
+          or user.@dept == "7")
+    "#]].assert_eq(&text.replace(&office.salaries.text(), "…"));
+    expect![[r#"
+        visitor: app turnover sold
+        olga (owner): app salaries pay within turnover sold
+        fred (role): app salaries pay within turnover sold
+        sam (group): app salaries pay within turnover sold
+        dora (@dept): app salaries pay within turnover sold
+        ben: app turnover sold
+        ben in console: app turnover sold
+        root in console: app salaries pay within turnover sold
+        auditor in console: app salaries pay within turnover sold
+        server: app salaries pay within turnover sold
+    "#]]
+    .assert_eq(&office.matrix());
+    let version = office.hub.repository.site().version();
+    office.set(place, &list);
+    assert_eq!(office.hub.repository.site().version(), version, "nothing to do");
+    let done = office.set(place, &Choice::SameAsStream);
+    expect![[r#"
+        SameAsStream: visitors true, people 7 of 7
+        gained visitors true, ["auditor", "ben", "root"]; lost visitors false, []
+    "#]]
+    .assert_eq(&(state(&done.state) + &change(&done)));
+    assert!(office.hub.repository.rule(&office.root, rule.id).is_err());
+}
+
+#[test]
+fn an_app_for_some_is_gone_for_the_others() {
+    let office = Office::new();
+    let place = SharedPlace::App(office.app);
+    let done = office.set(place, &own(&[("user", "loggia\\fred"), ("visitors", "")]));
+    let shown = (state(&done.state) + &change(&done)).replace(&office.app.text(), "…");
+    expect![[r#"
+        Own: visitors true, people 2 of 7
+          visitors: 0
+          fred (LOGGIA\fred): 1
+        gained visitors false, []; lost visitors false, ["auditor", "ben", "dora", "root", "sam"]
+    "#]]
+    .assert_eq(&shown);
+    let rule = done.state.rule.unwrap();
+    let fred = office.hub.repository.site();
+    let fred = fred.users().find(|user| user.name == "fred").unwrap();
+    let text = format!("{}\n{}\n{}\n", rule.name, rule.resource_filter, rule.condition);
+    let text = text.replace(&office.app.text(), "…").replace(&fred.id.text(), "<fred>");
+    expect![[r#"
+        App_audience_Figures
+        App_…, App.Object_*, App.Content_*, App.DataSegment_*, App.Internal_*
+        (resource.id = "…" or resource.app.id = "…")
+        and !(resource.owner = user or resource.app.owner = user
+          or (user.environment.context = "ManagementAccess" and (resource.HasPrivilege("update") or user.roles = "AuditAdmin"))
+          or user.IsAnonymous()
+          or user.id = "<fred>")
+    "#]].assert_eq(&text);
+    expect![[r#"
+        visitor: app salaries pay within turnover sold
+        olga (owner): app salaries pay within turnover sold
+        fred (role): app salaries pay within turnover sold
+        sam (group): 
+        dora (@dept): 
+        ben: 
+        ben in console: 
+        root in console: app salaries pay within turnover sold
+        auditor in console: app salaries pay within turnover sold
+        server: app salaries pay within turnover sold
+    "#]]
+    .assert_eq(&office.matrix());
+    // The hub and its REST twin name it to nobody else.
+    let ben = office.hub.user("ben");
+    for caller in [ben.clone(), ben.in_console()] {
+        assert!(office.hub.repository.apps(&caller).unwrap().is_empty());
+        assert!(office.hub.repository.app_object_records(&caller).unwrap().is_empty());
+    }
+    // Both lists at once: who is on both.
+    let done = office.set(SharedPlace::Sheet(office.salaries), &own(&[("signedin", "")]));
+    expect![[r#"
+        Own: visitors false, people 2 of 7
+          everybody who has signed in: 7
+          note: the app is narrowed as well: who does not meet it meets no sheet
+        gained visitors false, []; lost visitors true, []
+    "#]]
+    .assert_eq(&(state(&done.state) + &change(&done)));
+    expect![[r#"
+        visitor: app turnover sold
+        olga (owner): app salaries pay within turnover sold
+        fred (role): app salaries pay within turnover sold
+        sam (group): 
+        dora (@dept): 
+        ben: 
+        ben in console: 
+        root in console: app salaries pay within turnover sold
+        auditor in console: app salaries pay within turnover sold
+        server: app salaries pay within turnover sold
+    "#]]
+    .assert_eq(&office.matrix());
+    let done = office.set(place, &own(&[]));
+    expect![[r#"
+        Own: visitors false, people 1 of 7
+          note: nobody is on the list: only the owner meets the app
+        gained visitors false, []; lost visitors true, ["fred"]
+    "#]]
+    .assert_eq(&(state(&done.state) + &change(&done)));
+    // What is deleted takes its lists along.
+    let before = office.hub.repository.site().rules().count();
+    office.hub.repository.delete_app(&office.hub.server(), office.app).unwrap();
+    assert_eq!(office.hub.repository.site().rules().count(), before - 2);
+}
+
+#[test]
+fn members_who_cannot_come_are_told() {
+    let office = Office::new();
+    let hub = &office.hub;
+    let stream = hub.stream("Board");
+    hub.rule("Board", &format!("Stream_{stream}"), 2, "user.roles = \"finance\"");
+    hub.repository.publish_app(&office.root, office.app, stream, None).unwrap();
+    let forbid = RuleEdit {
+        is_forbidding: Some(true),
+        context: Some(1),
+        ..rule("Fred is ill", &format!("App_{}", office.app), 2, "user.name = \"fred\"")
+    };
+    hub.repository.create_rule(&office.root, None, forbid).unwrap();
+    let list = own(&[
+        ("visitors", ""),
+        ("role", "finance"),
+        ("property", "Dept=7"),
+        ("property", "dept=07"),
+        ("user", "LOGGIA\\ben"),
+    ]);
+    let done = office.set(SharedPlace::App(office.app), &list);
+    expect![[r#"
+        Own: visitors false, people 1 of 7
+          visitors: 0
+          ben (LOGGIA\ben): 1
+          role "finance": 1
+          @Dept "7": 1
+          @Dept "07": 0
+          note: other rules forbid it to some: "Fred is ill"
+          note: visitors cannot read the stream, so they will not see the app
+          note: 2 members cannot read the stream, so they will not see the app
+          note: 1 member of the stream will not see the app: no rule lets them, or another forbids it
+    "#]].assert_eq(&state(&done.state));
+}
+
+#[test]
+fn a_list_is_told_everything_that_is_wrong_with_it() {
+    let office = Office::new();
+    let list = own(&[
+        ("rolle", "x"),
+        ("user", "LOGGIA\\nobody"),
+        ("user", "00000000-0000-4000-8000-000000000000"),
+        ("role", "  "),
+        ("group", "a\nb"),
+        ("property", "x y=1"),
+        ("property", "value alone"),
+        ("", ""),
+    ]);
+    let place = SharedPlace::App(office.app);
+    let error = office.hub.repository.set_audience(&office.root, place, &list).unwrap_err();
+    expect![[r#"
+        members: member 1: "rolle" is none of visitors, signedin, user, role, group, property; did you mean role?
+        members: member 2: there is no user "LOGGIA\\nobody"; give DIRECTORY\id or the row's id
+        members: member 3: there is no user "00000000-0000-4000-8000-000000000000"; give DIRECTORY\id or the row's id
+        members: member 4: a role needs a value
+        members: member 5: the value contains a control character
+        members: member 6: "x y" is no name of a property; use letters and digits
+        members: member 7: "" is no name of a property; use letters and digits
+        members: member 8: "" is none of visitors, signedin, user, role, group, property"#]].assert_eq(&why(error));
+    let Resource::AppObject(chart) = office.things[2].1 else { unreachable!() };
+    let place = SharedPlace::Sheet(chart);
+    let error = office.hub.repository.audience(&office.root, place).unwrap_err();
+    expect!["id: this is a barchart; only sheets have an audience, and what is on one follows it"]
+        .assert_eq(&why(error));
+}
+
+#[test]
+fn a_list_edited_by_hand_is_read_while_it_is_one_and_left_alone_after() {
+    let office = Office::new();
+    let (repository, root) = (&office.hub.repository, &office.root);
+    let place = SharedPlace::Sheet(office.salaries);
+    let rule = office.set(place, &own(&[("role", "Finance")])).state.rule.unwrap();
+    let edited = |condition: String| {
+        let edit = RuleEdit { condition: Some(condition), ..RuleEdit::default() };
+        repository.update_rule(root, rule.id, None, edit).unwrap();
+        state(&repository.audience(root, place).unwrap())
+    };
+    let added = rule.condition.replace("\"Finance\"", "{\"Finance\", \"HR\"}");
+    expect![[r#"
+        Own: visitors false, people 2 of 7
+          role "Finance": 1
+          role "HR": 0
+    "#]]
+    .assert_eq(&edited(added));
+    let other = rule.condition.replace("user.roles = \"Finance\"", "user.name like \"f*\"");
+    expect![[r#"
+        OwnRule: visitors false, people 2 of 7
+          note: the rule "App.Object_audience_Salaries" was edited by hand; who is let in stands there
+    "#]].assert_eq(&edited(other));
+    for choice in [Choice::SameAsStream, own(&[("visitors", "")])] {
+        let error = repository.set_audience(root, place, &choice).unwrap_err();
+        let text = why(error).replace(&rule.id.text(), "…");
+        assert_eq!(
+            text,
+            "the rule \"App.Object_audience_Salaries\" (…) was edited by hand, so that it is no \
+             list any more; change it there, or delete it and repeat this"
+        );
+    }
+    let off = RuleEdit { is_disabled: Some(true), ..RuleEdit::default() };
+    edited(rule.condition.clone());
+    repository.update_rule(root, rule.id, None, off).unwrap();
+    expect![[r#"
+        SameAsStream: visitors true, people 7 of 7
+          role "Finance": 1
+          note: there is a list, but its rule "App.Object_audience_Salaries" is switched off
+    "#]]
+    .assert_eq(&state(&repository.audience(root, place).unwrap()));
+    let done = office.set(place, &own(&[("role", "Finance")]));
+    assert_eq!(done.state.kind, AudienceKind::Own, "switched on again");
+}
+
+#[test]
+fn what_a_sheet_shows_without_holding_it_is_told() {
+    let office = Office::new();
+    let properties = serde_json::json!({ "cells": [{ "name": "pay" }, { "name": "sold" }] });
+    let edit = ObjectEdit { properties: Some(properties), ..ObjectEdit::default() };
+    let repository = &office.hub.repository;
+    repository.update_object(&office.hub.server(), office.salaries, None, edit).unwrap();
+    let done = office.set(SharedPlace::Sheet(office.salaries), &own(&[]));
+    expect![[r#"
+        Own: visitors false, people 1 of 7
+          note: nobody is on the list: only the owner meets the sheet
+          note: "sold" is shown on the sheet but is not inside it, so it stays readable with the app
+    "#]]
+    .assert_eq(&state(&done.state));
 }

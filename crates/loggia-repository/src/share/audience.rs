@@ -1,0 +1,446 @@
+//! Is an app, or a sheet of it, for everybody who reads the stream, or for some of them?
+
+use super::*;
+
+use loggia_model::UserId;
+
+use super::list::{Choice, Member};
+use crate::Repository;
+use crate::manage::{Conflict, Plan, Violation};
+
+/// Where an audience can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SharedPlace {
+    App(AppId),
+    /// A sheet; the objects on it follow it.
+    Sheet(ObjectId),
+}
+
+/// Who an app or a sheet is for.
+#[derive(Clone, Debug)]
+pub struct AudienceState {
+    pub app: Arc<App>,
+    /// None when it is about the app as a whole.
+    pub sheet: Option<Arc<AppObject>>,
+    pub stream: Option<Arc<Stream>>,
+    pub kind: AudienceKind,
+    /// The list, when there is one, in force or not.
+    pub members: Vec<ListedMember>,
+    /// The rule behind the list, or the one that took its place.
+    pub rule: Option<SystemRule>,
+    /// Other rules that forbid it to somebody.
+    pub forbidding: Vec<Influence>,
+    pub readers: Readers,
+    /// What is worth knowing, in sentences.
+    pub notes: Vec<String>,
+    pub version: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AudienceKind {
+    /// Everybody who may read the stream.
+    SameAsStream,
+    /// Of them only the owner and the members of a list.
+    Own,
+    /// The rule of the list was edited by hand into something else.
+    OwnRule,
+}
+
+/// A member of a list and whom it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedMember {
+    pub member: Member,
+    /// What to call it.
+    pub name: String,
+    /// False for a user who is gone.
+    pub is_known: bool,
+    /// How many people it means.
+    pub people: usize,
+}
+
+/// The thing with what it belongs to, in one site.
+struct Place<'s> {
+    app: &'s Arc<App>,
+    sheet: Option<&'s Arc<AppObject>>,
+}
+
+impl Repository {
+    /// Who an app or a sheet is for. Needs *update* on it.
+    pub fn audience(
+        &self,
+        caller: &Caller,
+        place: SharedPlace,
+    ) -> Result<AudienceState, ManageError> {
+        let site = self.site();
+        let guard = self.enter(&site, caller)?;
+        let place = enter_place(&guard, place)?;
+        self.audience_state(&site, &place, &Crowd::of(&site))
+    }
+
+    /// Narrows an app or a sheet to a list, or takes the list away. A list never opens anything:
+    /// its members also need to read the stream. Needs *update* on the thing and the rights on the
+    /// rule itself. Nothing is stored unless exactly the people meant would read it.
+    pub fn set_audience(
+        &self,
+        caller: &Caller,
+        place: SharedPlace,
+        choice: &Choice,
+    ) -> Result<Shared<AudienceState>, ManageError> {
+        self.change(|site| self.plan_audience(site, caller, place, choice))
+    }
+
+    /// What [`Repository::set_audience`] would answer; stores nothing.
+    pub fn preview_audience(
+        &self,
+        caller: &Caller,
+        place: SharedPlace,
+        choice: &Choice,
+    ) -> Result<Shared<AudienceState>, ManageError> {
+        self.plan_audience(&self.site(), caller, place, choice).map(|(_, answer)| answer)
+    }
+
+    fn plan_audience(
+        &self,
+        site: &Site,
+        caller: &Caller,
+        place: SharedPlace,
+        choice: &Choice,
+    ) -> Plan<Shared<AudienceState>> {
+        let guard = self.enter(site, caller)?;
+        let place = enter_place(&guard, place)?;
+        let thing = place.thing();
+        let present = site.rule(list::rule_id(thing));
+        if let Some(rule) = present.filter(|rule| list::members(thing, rule).is_none()) {
+            let why = format!(
+                "the rule {:?} ({}) was edited by hand, so that it is no list any more; change it \
+                 there, or delete it and repeat this",
+                rule.name, rule.id
+            );
+            return Err(Conflict::Protected { why }.into());
+        }
+        let crowd = Crowd::of(site);
+        let mut changes = Vec::new();
+        let mut members = None;
+        match (choice, present) {
+            (Choice::SameAsStream, None) => {}
+            (Choice::SameAsStream, Some(rule)) => changes.push(delete_rule(&guard, rule)?),
+            (Choice::Own(texts), present) => {
+                let wanted = list::read(site, texts)?;
+                let mut rule = list::rule(thing, &wanted, guard.stamp());
+                if let Some(present) = present {
+                    rule.tags.clone_from(&present.tags);
+                }
+                let is_there = present
+                    .is_some_and(|present| !present.is_disabled && says_the_same(present, &rule));
+                if !is_there {
+                    changes.push(put_rule(&guard, rule)?);
+                }
+                members = Some(wanted);
+            }
+        }
+        let next = match changes.is_empty() {
+            true => site.clone(),
+            false => site.after(site.version() + 1, &changes)?,
+        };
+        if let Some(members) = &members {
+            try_list(site, &next, &place, members, &crowd)?;
+        }
+        let entity = thing.record().entity();
+        let before = crowd.may_read(site, &entity);
+        let after = crowd.may_read(&next, &entity);
+        let (gained, lost) = crowd.shifts(&before, &after);
+        let state = self.audience_state(&next, &place, &crowd)?;
+        Ok((changes, Shared { state, gained, lost }))
+    }
+
+    fn audience_state(
+        &self,
+        site: &Site,
+        place: &Place<'_>,
+        crowd: &Crowd,
+    ) -> Result<AudienceState, ManageError> {
+        let thing = place.thing();
+        let entity = thing.record().entity();
+        let rule = site.rule(list::rule_id(thing)).cloned();
+        let members = rule.as_ref().map(|rule| list::members(thing, rule));
+        let is_in_force = rule.as_ref().is_some_and(|rule| !rule.is_disabled);
+        let kind = match &members {
+            _ if !is_in_force => AudienceKind::SameAsStream,
+            Some(None) => AudienceKind::OwnRule,
+            Some(Some(_)) => AudienceKind::Own,
+            None => AudienceKind::SameAsStream,
+        };
+        let may_read = crowd.may_read(site, &entity);
+        let mut forbidding = crowd.influences(site, &entity);
+        let own = rule.as_ref().map(|rule| rule.id);
+        forbidding.retain(|rule| rule.is_forbidding && Some(rule.rule) != own);
+        let members = members.flatten().unwrap_or_default();
+        let mut state = AudienceState {
+            app: place.app.clone(),
+            sheet: place.sheet.cloned(),
+            stream: place.app.stream.and_then(|stream| site.stream(stream)).cloned(),
+            kind,
+            members: members.iter().map(|member| listed(site, member, crowd)).collect(),
+            rule,
+            forbidding,
+            readers: crowd.readers(&may_read),
+            notes: Vec::new(),
+            version: site.version(),
+        };
+        let mut notes = notes(site, place, &state, crowd, &may_read);
+        if let Some(sheet) = place.sheet {
+            notes.extend(self.loose_objects(site, sheet)?);
+        }
+        state.notes = notes;
+        Ok(state)
+    }
+
+    /// Objects that a sheet shows although they are not inside it: they do not follow it.
+    fn loose_objects(&self, site: &Site, sheet: &AppObject) -> Result<Vec<String>, ManageError> {
+        let Some(stored) = self.inner.store.object_properties(sheet.id)? else {
+            return Ok(Vec::new());
+        };
+        let cells = stored.properties.get("cells").and_then(serde_json::Value::as_array);
+        let names = cells.into_iter().flatten().filter_map(|cell| cell.get("name")?.as_str());
+        let is_loose = |name: &&str| {
+            site.object_in_app(sheet.app, name)
+                .is_some_and(|object| !site.sheets_of(object).any(|other| other.id == sheet.id))
+        };
+        Ok(names
+            .filter(is_loose)
+            .map(|name| {
+                format!(
+                    "{name:?} is shown on the sheet but is not inside it, so it stays readable \
+                     with the app"
+                )
+            })
+            .collect())
+    }
+}
+
+impl<'s> Place<'s> {
+    fn thing(&self) -> Thing<'s> {
+        match self.sheet {
+            Some(sheet) => Thing::Object(sheet),
+            None => Thing::App(self.app),
+        }
+    }
+
+    fn what(&self) -> &'static str {
+        if self.sheet.is_some() { "sheet" } else { "app" }
+    }
+
+    /// Who reads it whatever the list says.
+    fn owners(&self, site: &Site) -> Vec<UserId> {
+        let sheets = self.sheet.into_iter().flat_map(|sheet| site.sheets_of(sheet));
+        sheets.map(|sheet| sheet.owner).chain([self.app.owner]).collect()
+    }
+
+    /// It, and what must be as hidden as it is.
+    fn with_contents(&self, site: &'s Site) -> Vec<&'s AppObject> {
+        match self.sheet {
+            Some(sheet) => site.inside(sheet).into_iter().map(Arc::as_ref).collect(),
+            None => site.objects_of(self.app.id).map(Arc::as_ref).collect(),
+        }
+    }
+}
+
+fn enter_place<'s>(guard: &Guard<'s>, place: SharedPlace) -> Result<Place<'s>, ManageError> {
+    let site = guard.site();
+    match place {
+        SharedPlace::App(id) => {
+            let app = site.app(id).ok_or_else(|| guard.unknown("app", Some(id.0)))?;
+            guard.require(Record::App(app), Action::Update)?;
+            Ok(Place { app, sheet: None })
+        }
+        SharedPlace::Sheet(id) => {
+            let unknown = || guard.unknown("app object", Some(id.0));
+            let sheet = site.object(id).ok_or_else(unknown)?;
+            guard.require(Record::AppObject(sheet), Action::Update)?;
+            if !is_sheet(sheet) {
+                let message = format!(
+                    "this is a {}; only sheets have an audience, and what is on one follows it",
+                    sheet.object_type
+                );
+                return Err(ManageError::Invalid(vec![Violation::new("id", message)]));
+            }
+            let app = site.app(sheet.app).ok_or_else(unknown)?;
+            Ok(Place { app, sheet: Some(sheet) })
+        }
+    }
+}
+
+/// Tries a list before it is stored: of those whom the other rules let read, exactly the members
+/// and owners must be left, of the thing and of everything in it.
+fn try_list(
+    site: &Site,
+    next: &Site,
+    place: &Place<'_>,
+    members: &[Member],
+    crowd: &Crowd,
+) -> Result<(), ManageError> {
+    let thing = place.thing();
+    let entity = thing.record().entity();
+    let without = match site.rule(list::rule_id(thing)) {
+        Some(rule) => site.after(site.version() + 1, &[Change::DeleteRule(rule.id)])?,
+        None => site.clone(),
+    };
+    let owners = place.owners(site);
+    let meant: Vec<bool> = crowd
+        .kinds
+        .iter()
+        .map(|guest| is_owner(guest, &owners) || members.iter().any(|member| member.means(guest)))
+        .collect();
+    let open = crowd.may_read(&without, &entity);
+    let read = crowd.may_read(next, &entity);
+    let manages = crowd.may(next, RequestContext::Console, &entity, Action::Update);
+    let console = crowd.may(next, RequestContext::Console, &entity, Action::Read);
+    let mut wrong = Vec::new();
+    for (at, guest) in crowd.kinds.iter().enumerate() {
+        let is = |truths: &[bool]| truths.get(at).copied().unwrap_or(false);
+        if is(&read) != (is(&open) && is(&meant)) {
+            let word = if is(&read) { "would still read it" } else { "would lose it" };
+            wrong.push(format!("{} {word}", called(guest)));
+        }
+        if is(&console) && !is(&meant) && !is(&manages) && !is_auditor(guest) {
+            wrong.push(format!("{} would still see it in the console", called(guest)));
+        }
+    }
+    let outsiders = crowd.only(|at| !meant.get(at).copied().unwrap_or(false));
+    for object in place.with_contents(site) {
+        let read = outsiders.may_read(next, &Record::AppObject(object).entity());
+        for (guest, _) in outsiders.kinds.iter().zip(read).filter(|(_, read)| *read) {
+            // What somebody made themselves stays theirs.
+            if !is_owner(guest, &[object.owner]) {
+                wrong.push(format!("{} would still read {:?}", called(guest), object.engine_id));
+            }
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let count = wrong.len();
+    wrong.truncate(10);
+    if count > wrong.len() {
+        wrong.push(format!("and {} more", count - wrong.len()));
+    }
+    let why = format!("the list would not do what it says: {}", wrong.join("; "));
+    Err(Conflict::Protected { why }.into())
+}
+
+fn is_owner(guest: &Guest, owners: &[UserId]) -> bool {
+    matches!(guest, Guest::Person(user) if owners.contains(&user.id))
+}
+
+fn is_auditor(guest: &Guest) -> bool {
+    let is_role = |role: &String| role.eq_ignore_ascii_case("AuditAdmin");
+    matches!(guest, Guest::Person(user) if user.roles.iter().any(is_role))
+}
+
+fn called(guest: &Guest) -> String {
+    match guest {
+        Guest::Visitor { .. } => "visitors".to_owned(),
+        Guest::Person(user) => user.key.to_string(),
+    }
+}
+
+fn listed(site: &Site, member: &Member, crowd: &Crowd) -> ListedMember {
+    let (name, is_known) = match member {
+        Member::User(id) => match site.user(*id) {
+            Some(user) => (format!("{} ({})", user.name, user.key), true),
+            None => ("a user who is gone".to_owned(), false),
+        },
+        other => (other.to_string(), true),
+    };
+    let is_meant = |guest: &&Guest| matches!(guest, Guest::Person(_)) && member.means(guest);
+    let people = crowd.kinds.iter().filter(is_meant).count();
+    ListedMember { member: member.clone(), name, is_known, people }
+}
+
+fn notes(
+    site: &Site,
+    place: &Place<'_>,
+    state: &AudienceState,
+    crowd: &Crowd,
+    may_read: &[bool],
+) -> Vec<String> {
+    let what = place.what();
+    let mut notes = Vec::new();
+    match (&state.rule, state.kind) {
+        (Some(rule), AudienceKind::SameAsStream) => {
+            notes.push(format!("there is a list, but its rule {:?} is switched off", rule.name))
+        }
+        (Some(rule), AudienceKind::OwnRule) => notes.push(format!(
+            "the rule {:?} was edited by hand; who is let in stands there",
+            rule.name
+        )),
+        _ => {}
+    }
+    if place.sheet.is_some() && list::is_in_force(site, Thing::App(place.app)) {
+        notes.push("the app is narrowed as well: who does not meet it meets no sheet".to_owned());
+    }
+    let of_app = list::rule_id(Thing::App(place.app));
+    let other = state.forbidding.iter().filter(|rule| rule.rule != of_app);
+    let other = named(other.map(|rule| rule.name.as_str()));
+    if !other.is_empty() {
+        notes.push(format!("other rules forbid it to some: {other}"));
+    }
+    let Some(stream) = &state.stream else {
+        notes.push("the app is in no stream, so only its owner works with it for now".to_owned());
+        return notes;
+    };
+    if place.sheet.is_some_and(|sheet| !sheet.is_published) {
+        notes.push("the sheet is private to its owner until it is published".to_owned());
+    }
+    if state.kind != AudienceKind::Own {
+        return notes;
+    }
+    if state.members.is_empty() {
+        notes.push(format!("nobody is on the list: only the owner meets the {what}"));
+    }
+    let gone = state.members.iter().filter(|member| !member.is_known).count();
+    if gone > 0 {
+        notes.push(format!("{} of the list no longer there", are(gone)));
+    }
+    let reads_stream = crowd.may_read(site, &Record::Stream(stream).entity());
+    let (mut no_stream, mut otherwise) = (0, 0);
+    let mut visitors_are_out = state.members.iter().any(|m| m.member == Member::Visitors);
+    for ((guest, may_read), reads_stream) in crowd.kinds.iter().zip(may_read).zip(reads_stream) {
+        match guest {
+            Guest::Visitor { .. } => visitors_are_out &= !may_read,
+            Guest::Person(_) => {
+                let is_meant = state
+                    .members
+                    .iter()
+                    .any(|listed| listed.member.is_narrow() && listed.member.means(guest));
+                if is_meant && !may_read {
+                    *(if reads_stream { &mut otherwise } else { &mut no_stream }) += 1;
+                }
+            }
+        }
+    }
+    if visitors_are_out {
+        notes.push(format!("visitors cannot read the stream, so they will not see the {what}"));
+    }
+    if no_stream > 0 {
+        notes.push(format!(
+            "{} cannot read the stream, so they will not see the {what}",
+            members(no_stream)
+        ));
+    }
+    if otherwise > 0 {
+        notes.push(format!(
+            "{} of the stream will not see the {what}: no rule lets them, or another forbids it",
+            members(otherwise)
+        ));
+    }
+    notes
+}
+
+fn members(count: usize) -> String {
+    if count == 1 { "1 member".to_owned() } else { format!("{count} members") }
+}
+
+fn are(count: usize) -> String {
+    if count == 1 { "1 user is".to_owned() } else { format!("{count} users are") }
+}
