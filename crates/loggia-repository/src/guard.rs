@@ -4,6 +4,7 @@ use loggia_model::{Caller, Moment, Principal, RequestContext};
 use loggia_rules::{Action, Actions, Decision, Entity, Outcome, Request};
 
 use crate::Site;
+use crate::explain;
 use crate::facts::SiteFacts;
 use crate::manage::ManageError;
 use crate::record::Record;
@@ -104,6 +105,7 @@ impl<'a> Guard<'a> {
         let refusal = self
             .refusal(Code::RuleDenied)
             .found(format!("{action} on {} {id}: {}", record.kind_name(), finding(decision)))
+            .explained(explain::brief(self.site, decision))
             .logged();
         ManageError::Refused(Box::new(refusal))
     }

@@ -43,9 +43,11 @@
     )
 )]
 
+mod audit;
 pub mod check;
 mod clock;
 mod data;
+mod explain;
 pub mod exposure;
 mod facts;
 mod guard;
@@ -55,6 +57,7 @@ pub mod manage;
 mod nodes;
 mod record;
 mod refusal;
+mod resolve;
 pub mod seed;
 pub mod share;
 mod site;
@@ -73,20 +76,28 @@ use loggia_model::{Caller, Moment};
 use crate::guard::Guard;
 use crate::store::Store;
 
+pub use audit::{
+    Application, Audit, AuditRequest, AuditRule, AuditSubject, Auditor, Cell, Contexts, Failing,
+    MOST_CELLS, MOST_ROWS, Matrix, RuleState,
+};
 pub use check::{AnonymousReport, AppReport, GateOutcome, GateReport};
 pub use clock::Clock;
 pub use data::DataError;
+pub use explain::{
+    Asked, Explanation, Further, Question, Reason, Requester, RuleName, Unreadable, Verdict,
+};
 pub use exposure::{Exposure, ExposureDifference, RecordedExposure};
 pub use guard::finding;
 pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use loggia_licence::UtcOffset;
-pub use loggia_rules::{Action, Actions, Decision, Outcome};
+pub use loggia_rules::{Action, Actions, Decision, Entity, Outcome, ResourceKind};
 pub use manage::{
-    AppEdit, Conflict, ManageError, ObjectEdit, PoolEdit, PoolUse, RuleEdit, Saved, StoredObject,
-    StreamEdit, UserEdit, Violation, VirtualProxyEdit,
+    AppEdit, Conflict, ManageError, ObjectEdit, PoolEdit, PoolUse, RuleEdit, Saved, ShippedReset,
+    StoredObject, StreamEdit, UserEdit, Violation, VirtualProxyEdit,
 };
 pub use record::{Resource, pool_kind};
 pub use refusal::{Code, Gate, Refusal};
+pub use resolve::{ANONYMOUS_NAME, ANONYMOUS_VISITOR, environment_pairs};
 pub use site::{CENTRAL_NODE, RuleProblem, RuleProblems, Site, SiteError, compile_rule};
 pub use store::{SessionRow, StoreError};
 pub use visit::{Access, OpenAppError, OpenedApp, VisitInfo};

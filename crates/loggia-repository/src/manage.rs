@@ -7,7 +7,8 @@
 mod app_objects;
 pub(crate) mod apps;
 mod pools;
-mod rules;
+pub(crate) mod rules;
+mod shipped_rules;
 pub(crate) mod streams;
 mod users;
 pub(crate) mod virtual_proxies;
@@ -19,9 +20,10 @@ use uuid::Uuid;
 
 use loggia_model::entity::{PropertyValue, Stamp};
 use loggia_model::{Caller, Moment, Principal, UserId};
-use loggia_rules::{Action, Actions};
+use loggia_rules::{Action, Actions, Decision};
 
 use crate::Repository;
+use crate::explain;
 use crate::guard::Guard;
 use crate::record::Record;
 use crate::refusal::{Code, Refusal};
@@ -32,6 +34,7 @@ pub use app_objects::{ObjectEdit, StoredObject};
 pub use apps::AppEdit;
 pub use pools::{PoolEdit, PoolUse};
 pub use rules::RuleEdit;
+pub use shipped_rules::ShippedReset;
 pub use streams::StreamEdit;
 pub use users::UserEdit;
 pub use virtual_proxies::VirtualProxyEdit;
@@ -214,20 +217,33 @@ impl Repository {
 impl Guard<'_> {
     /// Refuses with [`ManageError::Hidden`] unless the caller may read it.
     pub(crate) fn visible(&self, record: Record<'_>) -> Result<(), ManageError> {
-        if self.decide(record, Action::Read).is_allowed() {
+        let decision = self.decide(record, Action::Read);
+        if decision.is_allowed() {
             return Ok(());
         }
-        Err(self.unknown(record.kind_name(), record.id()))
+        Err(self.hidden(record.kind_name(), record.id(), Some(&decision)))
     }
 
     /// The answer for what is not there, or is not there for this caller.
     pub(crate) fn unknown(&self, kind: &'static str, id: Option<Uuid>) -> ManageError {
+        self.hidden(kind, id, None)
+    }
+
+    /// Looks the same to the caller whether there is a decision or nothing to decide about.
+    fn hidden(
+        &self,
+        kind: &'static str,
+        id: Option<Uuid>,
+        decision: Option<&Decision>,
+    ) -> ManageError {
         let id = id.map(|id| id.hyphenated().to_string()).unwrap_or_default();
-        let refusal = self
+        let mut refusal = self
             .refusal(Code::RuleDenied)
-            .found(format!("{kind} {id} is not there, or no rule lets the caller read it"))
-            .logged();
-        ManageError::Hidden { kind, refusal: Box::new(refusal) }
+            .found(format!("{kind} {id} is not there, or no rule lets the caller read it"));
+        if let Some(decision) = decision {
+            refusal = refusal.explained(explain::brief(self.site(), decision));
+        }
+        ManageError::Hidden { kind, refusal: Box::new(refusal.logged()) }
     }
 
     /// The caller must see the thing and hold `action` on it.

@@ -55,6 +55,9 @@ pub struct Refusal {
     pub app: Option<AppId>,
     /// What was found, in full. Never shown to a visitor.
     pub finding: String,
+    /// The decision of the rules as JSON in one line, bounded in size: rules that grant and
+    /// forbid, and what stood in the way. Never shown to a visitor.
+    pub explanation: Option<String>,
     /// When trying again makes sense, if that is known.
     pub renews: Option<Moment>,
     /// Site version the decision was taken on.
@@ -125,6 +128,7 @@ impl Refusal {
             entrance: caller.environment.virtual_proxy.clone(),
             app: None,
             finding: String::new(),
+            explanation: None,
             renews: None,
             version,
         }
@@ -142,6 +146,12 @@ impl Refusal {
         self
     }
 
+    #[must_use]
+    pub fn explained(mut self, explanation: String) -> Refusal {
+        self.explanation = Some(explanation);
+        self
+    }
+
     /// Writes the one log line of this refusal and hands it on.
     #[must_use]
     pub fn logged(self) -> Refusal {
@@ -155,6 +165,7 @@ impl Refusal {
             app,
             reference = self.reference,
             version = self.version,
+            explanation = self.explanation,
             "refused {} at the {} gate: {}",
             self.principal,
             self.gate.as_str(),

@@ -177,7 +177,7 @@ fn rule(shipped: &ShippedRule, stamp: &Stamp) -> StoredRule {
 }
 
 /// The shipped text of this release; whether it is in force and its tags stay the operator's.
-fn raised(present: &StoredRule, shipped: &ShippedRule, stamp: &Stamp) -> StoredRule {
+pub(crate) fn raised(present: &StoredRule, shipped: &ShippedRule, stamp: &Stamp) -> StoredRule {
     let mut raised = rule(shipped, stamp);
     raised.rule.id = present.rule.id;
     raised.rule.is_disabled = present.rule.is_disabled && !shipped.read_only;

@@ -12,6 +12,7 @@ use loggia_model::{AppId, Caller, Moment, PoolId, VisitorId};
 use loggia_rules::{Action, Actions, Decision, Outcome};
 
 use crate::Repository;
+use crate::explain;
 use crate::guard::{Guard, finding};
 use crate::record::Record;
 use crate::refusal::{Code, Gate, Refusal};
@@ -169,7 +170,9 @@ impl Repository {
             }
             None => (nothing_grants(), "there is no such app".to_owned()),
         };
-        let refusal = Box::new(guard.refusal(Code::RuleDenied).about(id).found(finding).logged());
+        let explanation = explain::brief(site, &decision);
+        let refusal = guard.refusal(Code::RuleDenied).about(id).found(finding);
+        let refusal = Box::new(refusal.explained(explanation).logged());
         Err(OpenAppError::Hidden { app: id, decision: Box::new(decision), refusal })
     }
 

@@ -126,7 +126,31 @@ impl Repository {
     }
 }
 
-fn blank(id: RuleId, stamp: loggia_model::entity::Stamp) -> SystemRule {
+/// The rule as it would be saved, over the one with this id if there is one; every problem of it
+/// otherwise. A name is not needed to try one out.
+pub(crate) fn drafted(
+    site: &Site,
+    id: Option<RuleId>,
+    edit: RuleEdit,
+) -> Result<SystemRule, ManageError> {
+    let nobody = loggia_model::entity::Stamp {
+        created: Moment::NEVER,
+        modified: Moment::NEVER,
+        modified_by: String::new(),
+    };
+    let mut rule = match id.and_then(|id| site.rule(id)) {
+        Some(rule) => rule.clone(),
+        None => blank(id.unwrap_or(RuleId(Uuid::nil())), nobody),
+    };
+    apply(&mut rule, edit);
+    if rule.name.trim().is_empty() {
+        rule.name = "Unsaved rule".to_owned();
+    }
+    check(&rule)?;
+    Ok(rule)
+}
+
+pub(super) fn blank(id: RuleId, stamp: loggia_model::entity::Stamp) -> SystemRule {
     SystemRule {
         id,
         category: RuleCategory::Security,

@@ -61,6 +61,7 @@ fn a_refusal_is_logged_once_and_tells_the_visitor_only_the_reference() {
     text = text.replace(&visitor.principal.to_string(), "<visitor>");
     text = text.replace(&visitor.principal.user_id(), "<visitor>");
     text = text.replace(&app.text(), "<app>").replace(&secret.text(), "<secret>");
+    text = text.replace(&team.text(), "<team>");
     for version in [site.version(), site.version() - 1] {
         text = text.replace(&format!("version={version}"), "version=<n>");
     }
