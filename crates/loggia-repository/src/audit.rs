@@ -269,7 +269,7 @@ impl Auditor {
         let (record, compiled) = self.unsaved(id, edit)?;
         let state = if record.is_disabled { RuleState::Disabled } else { RuleState::Valid };
         // What it gains is measured against the rules as they are, without the one it replaces.
-        let others = self.without(id);
+        let others = self.site.security().with(Vec::new(), &replaced(id));
         let candidate = Candidate { record: &record, compiled: Some(compiled), state };
         self.applications(request, &others, &[candidate], Some(self.site.security()))
     }
@@ -288,11 +288,8 @@ impl Auditor {
             None => None,
             Some((id, edit)) => {
                 let (record, compiled) = self.unsaved(id, edit)?;
-                let mut rules = self.without(id).rules().to_vec();
-                if !record.is_disabled {
-                    rules.push(compiled);
-                }
-                Some(RuleSet::new(rules))
+                let put = if record.is_disabled { Vec::new() } else { vec![compiled] };
+                Some(before.with(put, &replaced(id)))
             }
         };
         let most = limit.unwrap_or(MOST_ROWS).min(MOST_ROWS);
@@ -476,13 +473,6 @@ impl Auditor {
         }
     }
 
-    /// The rules in force without the one with this id.
-    fn without(&self, id: Option<RuleId>) -> RuleSet {
-        let rules = self.site.security().rules();
-        let others = rules.iter().filter(|rule| id.is_none_or(|id| rule.id != id.0));
-        RuleSet::new(others.cloned().collect())
-    }
-
     fn crowd(&self, request: &AuditRequest) -> Result<Crowd, ManageError> {
         let cells = request.subjects.len().saturating_mul(request.resources.len());
         if cells > MOST_CELLS {
@@ -603,7 +593,7 @@ impl Crowd {
                 RequestContext::Hub => &self.in_hub,
                 RequestContext::Console => &self.in_console,
             };
-            let facts = callers.iter().map(|caller| SiteFacts { site, caller, draft: None });
+            let facts = callers.iter().map(|caller| SiteFacts::new(site, caller));
             View { context, facts: facts.collect() }
         };
         contexts.iter().map(view).collect()
@@ -763,6 +753,11 @@ fn failing(
     let found = trace(in_force, facts, rules_context(view.context), rule, entity, action);
     let (line, column) = found.span.line_and_column(rule.condition.text());
     Some(Failing { clause: found.clause, line, column, seen: found.seen, distance: found.distance })
+}
+
+/// The saved rule that an unsaved one takes the place of.
+fn replaced(id: Option<RuleId>) -> Vec<Uuid> {
+    id.into_iter().map(|id| id.0).collect()
 }
 
 fn rules_context(context: RequestContext) -> loggia_rules::RequestContext {

@@ -1,6 +1,7 @@
 //! How the repository behaves, in one binary.
 
 mod check;
+mod explain;
 mod exposure;
 mod fixture;
 mod licence;

@@ -31,14 +31,15 @@ fn a_rule_is_told_everything_that_is_wrong_with_it() {
     problems(
         error,
         expect![[r#"
-        name: must not be blank
-        resourceFilter: Straem is no resource type, so this matches nothing; did you mean Stream? (at character 0); Stream
-        resourceFilter: App_*_x mixes _ and *; write App_* or App* (at character 10); App_*
-        rule: IsAnonymus is no function of this language; did you mean IsAnonymous? (at character 5); IsAnonymous
-        rule: this parenthesis is never closed (at character 22)
-        actions: 16384 has bits that are no action
-        ruleContext: 7 is none of 0, 1 and 2
-    "#]],
+            name: must not be blank
+            resourceFilter: Straem is no resource type, so this matches nothing; did you mean Stream? (at character 0); Stream
+            resourceFilter: App_*_x mixes _ and *; write App_* or App* (at character 10); App_*
+            rule: IsAnonymus is no function of this language; did you mean IsAnonymous? (at character 5); IsAnonymous
+            rule: this parenthesis is never closed (at character 22)
+            rule: resource has no property nam; did you mean name? (at character 32); name
+            actions: 16384 has bits that are no action
+            ruleContext: 7 is none of 0, 1 and 2
+        "#]],
     );
 
     let edit = RuleEdit {
