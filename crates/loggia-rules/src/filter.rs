@@ -133,6 +133,41 @@ impl ResourceFilter {
         kinds
     }
 
+    /// Whether the filter names every resource.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.whole == KindSet::ALL
+    }
+
+    /// Whether everything that `other` names is named by this filter too.
+    #[must_use]
+    pub fn covers(&self, other: &ResourceFilter) -> bool {
+        let is_whole = |kind| self.whole.contains(kind);
+        other.whole.iter().all(is_whole)
+            && other.without_id.iter().all(|k| is_whole(k) || self.without_id.contains(k))
+            && other.ones.iter().all(|one| is_whole(one.0) || self.ones.contains(one))
+            && (is_whole(ResourceKind::TransientObject)
+                || other.names.iter().all(|name| self.names.iter().any(|own| own.covers(name))))
+    }
+
+    /// Its items one by one, each with its place in the text.
+    pub(crate) fn items(&self) -> impl Iterator<Item = (Span, ResourceFilter)> {
+        let mut start = 0;
+        self.text.split(',').filter_map(move |part| {
+            let leading = part.len() - part.trim_start().len();
+            let span = Span::new(start + leading, start + leading + part.trim().len());
+            start += part.len() + 1;
+            Some((span, ResourceFilter::parse(part.trim()).0?))
+        })
+    }
+
+    /// Whether the transient objects that it names are all sections of the console.
+    pub(crate) fn names_sections_of_console_only(&self) -> bool {
+        !self.whole.contains(ResourceKind::TransientObject)
+            && !self.names.is_empty()
+            && self.names.iter().all(|name| name.text().starts_with("qmcsection_"))
+    }
+
     fn nothing(text: &str) -> ResourceFilter {
         ResourceFilter {
             text: text.into(),
@@ -245,6 +280,14 @@ impl NamePattern {
     fn text(&self) -> &str {
         match self {
             NamePattern::Whole(text) | NamePattern::Beginning(text) => text,
+        }
+    }
+
+    fn covers(&self, other: &NamePattern) -> bool {
+        match (self, other) {
+            (NamePattern::Whole(own), NamePattern::Whole(other)) => own == other,
+            (NamePattern::Whole(_), NamePattern::Beginning(_)) => false,
+            (NamePattern::Beginning(own), other) => other.text().starts_with(&**own),
         }
     }
 

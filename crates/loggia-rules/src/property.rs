@@ -123,6 +123,27 @@ pub(crate) fn follow<'a>(kind: ResourceKind, steps: impl Iterator<Item = &'a str
     kinds
 }
 
+/// Whether a path that begins at one of these kinds can lead to more than one value.
+pub(crate) fn can_be_many<'a>(mut kinds: KindSet, steps: impl Iterator<Item = &'a str>) -> bool {
+    for step in steps {
+        let property = match step.strip_prefix("environment.") {
+            Some(attribute) => find_environment(attribute),
+            None => match find(kinds, step) {
+                Found::Known(property) => Some(property),
+                _ => None,
+            },
+        };
+        let Some(property) = property.filter(|property| !property.is_many) else {
+            return true;
+        };
+        kinds = match property.value {
+            ValueType::Entity(targets) => targets,
+            _ => KindSet::NONE,
+        };
+    }
+    false
+}
+
 fn is_near_miss(name: &str, known: &str) -> bool {
     !known.eq_ignore_ascii_case(name)
         && name.chars().count() > 3

@@ -1,5 +1,7 @@
 //! How texts are compared: without letter case, as numbers, and against `like` patterns.
 
+use std::fmt;
+
 /// Whether two texts are the same but for letter case.
 pub(crate) fn fold_eq(one: &str, other: &str) -> bool {
     if one.is_ascii() && other.is_ascii() {
@@ -117,6 +119,14 @@ pub(crate) struct Decimal<'a> {
     is_negative: bool,
     whole: &'a str,
     fraction: &'a str,
+}
+
+/// The shortest way to write it; the same for equal numbers.
+impl fmt::Display for Decimal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.is_negative { "-" } else { "" };
+        write!(f, "{sign}{}.{}", self.whole, self.fraction)
+    }
 }
 
 pub(crate) fn as_decimal(text: &str) -> Option<Decimal<'_>> {

@@ -64,7 +64,7 @@ pub(crate) struct Path {
     pub(crate) span: Span,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Root {
     User,
     Resource,
@@ -87,7 +87,7 @@ pub(crate) struct Literal {
     pub(crate) span: Span,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Comparison {
     Equal,
     ExactlyEqual,
@@ -251,6 +251,16 @@ impl Function {
 }
 
 impl Comparison {
+    /// Whether two values compare so only where they compare like `other` too.
+    pub(crate) fn is_within(self, other: Comparison) -> bool {
+        self == other
+            || matches!(
+                (self, other),
+                (Comparison::ExactlyEqual, Comparison::Equal)
+                    | (Comparison::NotEqual, Comparison::ExactlyNotEqual)
+            )
+    }
+
     pub(crate) fn symbol(self) -> &'static str {
         match self {
             Comparison::Equal => "=",

@@ -4,6 +4,7 @@ mod conditions;
 mod decisions;
 mod filters;
 mod invariants;
+mod lints;
 mod problems;
 mod rewrites;
 mod shipped;

@@ -10,13 +10,13 @@ use loggia_rules::{
 use uuid::Uuid;
 
 /// Facts as a table. Properties are given as `name: value`; a value `→Stream press` is a relation.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Site {
     things: HashMap<Entity, HashMap<String, Vec<Fact>>>,
     pub(crate) person: Person,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Person {
     pub(crate) entity: Option<Entity>,
     pub(crate) is_anonymous: bool,
@@ -60,6 +60,15 @@ impl Person {
 }
 
 impl Person {
+    /// Somebody with exactly these properties.
+    pub(crate) fn only(name: &str, properties: &[(&str, &str)]) -> Person {
+        Person {
+            entity: Some(entity(&format!("User {name}"))),
+            is_anonymous: false,
+            properties: facts(properties),
+        }
+    }
+
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.properties.insert(name.to_lowercase(), vec![Fact::Text(value.into())]);
     }
