@@ -13,6 +13,8 @@
 //! | `/licensepool/usage` | what is out of each pool, and when something comes back |
 //! | `/virtualproxyconfig/{id}/anonymouscheck` | could a visitor come in, gate by gate, and what to change |
 //! | `/systemrule/security/exposure` | everything visitors can reach, by which rule and when; as `loggia exposure --format json` prints it |
+//! | `/stream/{id}/public` | who a stream is open to, and the switch that opens it to everybody by a pair of rules |
+//! | `/app/{id}/audience`, `/app/object/{id}/audience` | who of the stream's readers an app or a sheet is for |
 //! | `/systemrule/check` | what is wrong with a rule that is still being written |
 //!
 //! A rule has the further member `effect`, `allow` or `forbid`; what was saved may carry

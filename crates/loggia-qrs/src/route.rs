@@ -8,6 +8,7 @@ use crate::collection::app::{self, Apps};
 use crate::collection::app_object::{self, AppObjects};
 use crate::collection::exposure;
 use crate::collection::license::{self, Pools};
+use crate::collection::share;
 use crate::collection::stream::{self, Streams};
 use crate::collection::system_rule::{self, SystemRules};
 use crate::collection::user::{self, Users};
@@ -53,12 +54,16 @@ pub(crate) static ROUTES: &[Route] = &[
     get("app/object/count", count::<AppObjects>),
     get("app/object/{id}", one::<AppObjects>),
     put("app/object/{id}", app_object::update),
+    get("app/object/{id}/audience", share::sheet),
+    put("app/object/{id}/audience", share::set_sheet),
     put("app/object/{id}/publish", app_object::publish),
     put("app/object/{id}/unpublish", app_object::unpublish),
     delete("app/object/{id}", app_object::delete),
     get("app/{id}", one::<Apps>),
     post("app", app::create),
     put("app/{id}", app::update),
+    get("app/{id}/audience", share::app),
+    put("app/{id}/audience", share::set_app),
     put("app/{id}/publish", app::publish),
     put("app/{id}/unpublish", app::unpublish),
     delete("app/{id}", app::delete),
@@ -66,6 +71,8 @@ pub(crate) static ROUTES: &[Route] = &[
     get("stream/full", list_full::<Streams>),
     get("stream/count", count::<Streams>),
     get("stream/{id}", one::<Streams>),
+    get("stream/{id}/public", share::stream),
+    put("stream/{id}/public", share::set_stream),
     post("stream", stream::create),
     put("stream/{id}", stream::update),
     delete("stream/{id}", stream::delete),

@@ -3,4 +3,5 @@
 mod fixture;
 mod requests;
 mod requirements;
+mod share;
 mod strangers;

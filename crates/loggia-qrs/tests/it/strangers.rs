@@ -70,6 +70,12 @@ async fn knock(hub: &Hub, caller: Option<&Caller>, method: &str, pattern: &str, 
     }
     let body = match (method, pattern) {
         ("POST", "systemrule/security/evaluatetransientresources") => r#"["QmcSection_App"]"#,
+        ("PUT", pattern) if pattern.ends_with("/public") && pattern.starts_with("stream") => {
+            r#"{"public": true}"#
+        }
+        ("PUT", pattern) if pattern.ends_with("/audience") => {
+            r#"{"audience": "own", "members": []}"#
+        }
         ("POST" | "PUT", _) => r#"{"name": "Graffiti"}"#,
         _ => "",
     };
@@ -129,12 +135,16 @@ async fn strangers_get_nothing_and_learn_nothing() {
         GET    app/object/count: visitor 200 ben 200 root 200
         GET    app/object/{id}: visitor 404 ben 404 root 200
         PUT    app/object/{id}: visitor 404 ben 404 root 200
+        GET    app/object/{id}/audience: visitor 404 ben 404 root 200
+        PUT    app/object/{id}/audience: visitor 404 ben 404 root 200
         PUT    app/object/{id}/publish: visitor 404 ben 404 root 200
         PUT    app/object/{id}/unpublish: visitor 404 ben 404 root 200
         DELETE app/object/{id}: visitor 404 ben 404 root 204
         GET    app/{id}: visitor 404 ben 404 root 200
         POST   app: visitor 403 ben 403 root 201
         PUT    app/{id}: visitor 404 ben 404 root 200
+        GET    app/{id}/audience: visitor 404 ben 404 root 200
+        PUT    app/{id}/audience: visitor 404 ben 404 root 200
         PUT    app/{id}/publish: visitor 404 ben 404 root 200
         PUT    app/{id}/unpublish: visitor 404 ben 404 root 409
         DELETE app/{id}: visitor 404 ben 404 root 204
@@ -142,6 +152,8 @@ async fn strangers_get_nothing_and_learn_nothing() {
         GET    stream/full: visitor 200 ben 200 root 200
         GET    stream/count: visitor 200 ben 200 root 200
         GET    stream/{id}: visitor 404 ben 404 root 200
+        GET    stream/{id}/public: visitor 404 ben 404 root 200
+        PUT    stream/{id}/public: visitor 404 ben 404 root 200
         POST   stream: visitor 403 ben 403 root 201
         PUT    stream/{id}: visitor 404 ben 404 root 200
         DELETE stream/{id}: visitor 404 ben 404 root 204
