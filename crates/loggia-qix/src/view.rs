@@ -428,9 +428,9 @@ pub(crate) fn ended(shared: &Shared, socket: &Socket) -> Option<(String, CloseRe
 /// The apps that the caller may read.
 pub(crate) fn listed_apps(shared: &Shared, caller: &Caller) -> Vec<ListedApp> {
     let mut listed = Vec::new();
-    for stream in shared.repository.hub(caller).unwrap_or_default() {
-        listed.extend(stream.apps.into_iter().map(|entry| ListedApp {
-            app: entry.app,
+    for stream in shared.repository.hub(caller).iter().flat_map(|hub| hub.iter()) {
+        listed.extend(stream.apps.iter().map(|entry| ListedApp {
+            app: entry.app.clone(),
             stream: Some(stream.stream.clone()),
             privileges: privileges(caller, entry.may),
         }));

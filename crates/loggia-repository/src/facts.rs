@@ -54,6 +54,13 @@ impl Facts for SiteFacts<'_> {
             Principal::Anonymous(_) | Principal::Internal(_) => None,
         }
     }
+
+    fn requester_owns_anything(&self) -> bool {
+        match &self.caller.principal {
+            Principal::User { id, .. } => self.site.owns_anything(*id),
+            Principal::Anonymous(_) | Principal::Internal(_) => false,
+        }
+    }
 }
 
 impl<'a> SiteFacts<'a> {

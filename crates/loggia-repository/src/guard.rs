@@ -1,7 +1,7 @@
 //! The one decision point: gates 3 (account) and 5 (rules) for one caller on one snapshot.
 
 use loggia_model::{Caller, Moment, Principal, RequestContext};
-use loggia_rules::{Action, Actions, Decision, Entity, Outcome, Request};
+use loggia_rules::{Action, Actions, Audience, Decision, Entity, Outcome, Request};
 
 use crate::Site;
 use crate::explain;
@@ -65,6 +65,11 @@ impl<'a> Guard<'a> {
     pub(crate) fn granted(&self, record: Record<'_>) -> Actions {
         let facts = self.facts(None);
         Request::new(self.site.security(), &facts, self.context()).granted(&record.entity())
+    }
+
+    /// Those whom the rules cannot tell from the caller.
+    pub(crate) fn audience(&self) -> Audience {
+        self.site.security().audience(&self.facts(None), self.context())
     }
 
     /// The rows the caller may read, sharing what is found out on the way.

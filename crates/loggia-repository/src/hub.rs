@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use loggia_model::entity::{App, Stream};
-use loggia_model::{AppId, Caller, Principal, StreamId};
-use loggia_rules::{Action, Actions, Request};
+use loggia_model::{AppId, Caller, Principal, StreamId, UserId};
+use loggia_rules::{Action, Actions, Entity, Listing, ResourceKind};
 
 use crate::Repository;
+use crate::facts::SiteFacts;
 use crate::guard::Guard;
-use crate::manage::{ManageError, apps, streams};
+use crate::manage::{ManageError, apps};
 use crate::record::Record;
 use crate::refusal::Refusal;
 
@@ -24,7 +25,7 @@ pub struct HubStream {
 #[derive(Clone, Debug)]
 pub struct HubApp {
     pub app: Arc<App>,
-    pub owner_name: String,
+    pub owner_name: Arc<str>,
     pub may: Actions,
 }
 
@@ -53,40 +54,36 @@ pub struct Sheet {
 
 impl Repository {
     /// The streams the caller may read with their readable apps, *Everyone* first. Complete.
-    pub fn hub(&self, caller: &Caller) -> Result<Vec<HubStream>, Box<Refusal>> {
+    pub fn hub(&self, caller: &Caller) -> Result<Arc<[HubStream]>, Box<Refusal>> {
         let site = self.site();
         let guard = Guard::new(&site, caller, self.now());
         guard.account().map_err(|refusal| Box::new(refusal.logged()))?;
+        Ok(self.kept_hub(&guard, || self.make_hub(&guard)))
+    }
+
+    fn make_hub(&self, guard: &Guard<'_>) -> Arc<[HubStream]> {
+        let streams = self.rows::<Arc<Stream>>(guard, Action::Read);
+        let mut apps_of: HashMap<StreamId, Vec<HubApp>> =
+            streams.iter().map(|stream| (stream.id, Vec::new())).collect();
         let facts = guard.facts(None);
-        let mut request = Request::new(site.security(), &facts, guard.context());
-        let mut readable: Vec<_> = site
-            .streams()
-            .filter(|stream| request.allows(&Record::Stream(stream).entity(), Action::Read))
-            .cloned()
-            .collect();
-        streams::sort(&mut readable);
-        let mut apps_of: HashMap<StreamId, Vec<Arc<App>>> = HashMap::new();
-        for app in site.apps() {
-            if let Some(stream) = app.stream {
-                apps_of.entry(stream).or_default().push(app.clone());
-            }
+        let mut rights = Rights::new(guard, &facts, ResourceKind::App);
+        let mut names: HashMap<UserId, Arc<str>> = HashMap::new();
+        for app in self.rows::<Arc<App>>(guard, Action::Read).iter() {
+            let Some(shown) = app.stream.and_then(|stream| apps_of.get_mut(&stream)) else {
+                continue;
+            };
+            let owner_name = names.entry(app.owner).or_insert_with(|| owner_name(guard, app));
+            shown.push(HubApp {
+                owner_name: owner_name.clone(),
+                may: rights.granted(&Record::App(app).entity()),
+                app: app.clone(),
+            });
         }
-        let mut hub = Vec::with_capacity(readable.len());
-        for stream in readable {
-            let mut shown = apps_of.remove(&stream.id).unwrap_or_default();
-            shown.retain(|app| request.allows(&Record::App(app).entity(), Action::Read));
-            apps::sort(&mut shown);
-            let apps = shown
-                .into_iter()
-                .map(|app| HubApp {
-                    owner_name: owner_name(&guard, &app),
-                    may: request.granted(&Record::App(&app).entity()),
-                    app,
-                })
-                .collect();
-            hub.push(HubStream { stream, apps });
-        }
-        Ok(hub)
+        let with_apps = streams.iter().map(|stream| HubStream {
+            stream: stream.clone(),
+            apps: apps_of.remove(&stream.id).unwrap_or_default(),
+        });
+        with_apps.collect()
     }
 
     /// The caller's own unpublished apps, by name; none for a visitor, who owns nothing.
@@ -144,13 +141,37 @@ impl Repository {
         Ok(AppDetails {
             app: app.clone(),
             stream: app.stream.and_then(|stream| site.stream(stream)).cloned(),
-            owner_name: owner_name(&guard, app),
+            owner_name: owner_name(&guard, app).to_string(),
             sheets,
             may: guard.granted(Record::App(app)),
         })
     }
 }
 
-fn owner_name(guard: &Guard<'_>, app: &App) -> String {
-    guard.site().user(app.owner).map(|owner| owner.name.clone()).unwrap_or_default()
+fn owner_name(guard: &Guard<'_>, app: &App) -> Arc<str> {
+    guard.site().user(app.owner).map(|owner| owner.name.as_str()).unwrap_or_default().into()
+}
+
+/// What one caller may do with many things of a kind.
+struct Rights<'a>(Vec<(Action, Listing<'a>)>);
+
+impl<'a> Rights<'a> {
+    fn new(guard: &Guard<'a>, facts: &'a SiteFacts<'a>, kind: ResourceKind) -> Rights<'a> {
+        let listings = Action::ALL.iter().map(|&action| {
+            let rules = guard.site().security();
+            (action, Listing::new(rules, facts, guard.context(), kind, action))
+        });
+        // Most callers hold few actions on anything.
+        Rights(listings.filter(|(_, listing)| !listing.is_none()).collect())
+    }
+
+    fn granted(&mut self, entity: &Entity) -> Actions {
+        let mut granted = Actions::NONE;
+        for (action, listing) in &mut self.0 {
+            if listing.contains(entity) {
+                granted |= (*action).into();
+            }
+        }
+        granted
+    }
 }

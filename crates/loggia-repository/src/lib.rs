@@ -44,6 +44,7 @@
 )]
 
 mod audit;
+mod audiences;
 pub mod check;
 mod clock;
 mod data;
@@ -80,6 +81,7 @@ pub use audit::{
     Application, Audit, AuditRequest, AuditRule, AuditSubject, Auditor, Cell, Contexts, Failing,
     MOST_CELLS, MOST_ROWS, Matrix, RuleState,
 };
+pub use audiences::ListCache;
 pub use check::{AnonymousReport, AppReport, GateOutcome, GateReport};
 pub use clock::Clock;
 pub use data::DataError;
@@ -143,6 +145,7 @@ struct Inner {
     writing: Mutex<()>,
     listeners: Mutex<Vec<Listener>>,
     coverage: licence::Coverage,
+    lists: audiences::Lists,
 }
 
 type Listener = Box<dyn Fn(&Arc<Site>) + Send + Sync>;
@@ -178,10 +181,11 @@ impl Repository {
         let site = Site::from_stored(store.load()?)?.on_host(&settings.host_name);
         Ok(Repository {
             inner: Arc::new(Inner {
+                lists: audiences::Lists::new(settings.list_cache_bytes),
                 store,
                 clock,
                 settings,
-                site: ArcSwap::from_pointee(site),
+                site: ArcSwap::from_pointee(site.served()),
                 writing: Mutex::new(()),
                 listeners: Mutex::new(Vec::new()),
                 coverage: licence::Coverage::default(),
@@ -253,8 +257,9 @@ impl Repository {
     /// Publishes the next snapshot. The writing lock must be held, so that listeners see versions
     /// in order.
     fn swap(&self, site: Site) {
-        let site = Arc::new(site);
+        let site = Arc::new(site.served());
         self.inner.site.store(site.clone());
+        self.inner.lists.sweep(&site);
         for listener in self.inner.listeners.lock().iter() {
             listener(&site);
         }

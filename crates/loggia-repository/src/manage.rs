@@ -4,7 +4,7 @@
 //! A right is asked on the old value and on the new one, so that nobody writes something into a
 //! place where they could not have made it.
 
-mod app_objects;
+pub(crate) mod app_objects;
 pub(crate) mod apps;
 mod pools;
 pub(crate) mod rules;

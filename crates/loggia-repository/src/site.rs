@@ -51,6 +51,7 @@ pub struct Site {
     data: Table<AppId, u32>,
     rules: Arc<RuleBook>,
     node: Arc<Node>,
+    is_served: bool,
 }
 
 /// Objects inside each other are followed outwards so far; sheets hold charts, and a chart may hold
@@ -122,6 +123,7 @@ impl Site {
             rules: Arc::new(RuleBook::compile(stored.rules, &pools)?),
             pools,
             node: Arc::new(central_node("localhost")),
+            is_served: false,
         })
     }
 
@@ -134,14 +136,25 @@ impl Site {
         self
     }
 
-    /// The site after `changes`, as version `version`.
-    ///
-    /// Its version, and those of its kinds, tell it from other sites only if it is the one that is
-    /// served next: a site made for looking at an unsaved change shares them with the real one, so
-    /// nothing found on it may be remembered by version.
+    /// The same site, from now on served under its version.
+    #[must_use]
+    pub(crate) fn served(mut self) -> Site {
+        self.is_served = true;
+        self
+    }
+
+    /// Whether its versions are those of what is stored. A site made for looking at an unsaved
+    /// change shares them with the real one, so nothing found on it may be remembered by version.
+    #[must_use]
+    pub(crate) fn is_served(&self) -> bool {
+        self.is_served
+    }
+
+    /// The site after `changes`, as version `version`. It is not served yet, and need never be.
     pub fn after(&self, version: u64, changes: &[Change]) -> Result<Site, SiteError> {
         let mut site = self.clone();
         site.version = version;
+        site.is_served = false;
         let mut rules = RuleChanges::default();
         let mut pools_changed = false;
         for change in changes {
@@ -259,6 +272,18 @@ impl Site {
     #[must_use]
     pub fn rules_version(&self, kind: ResourceKind) -> u64 {
         self.versions.rules(kind)
+    }
+
+    /// Nothing that a decision about things of this kind reads has changed since this version, but
+    /// for the requester.
+    #[must_use]
+    pub fn reach_version(&self, kind: ResourceKind) -> u64 {
+        // INVARIANT: a rule that goes takes its part of the reach along, but it speaks of a kind
+        // that is still reached, whose rules then have this version.
+        let reach = self.security().reach(kind);
+        let versions =
+            reach.iter().map(|kind| self.facts_version(kind).max(self.rules_version(kind)));
+        versions.max().unwrap_or(self.version)
     }
 
     /// What people are called has not changed since this version.

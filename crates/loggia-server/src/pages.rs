@@ -132,8 +132,8 @@ fn look(front: &Front, caller: &Caller, app: AppId) -> Result<Visit, Blocked> {
     Ok(Visit { opened, details })
 }
 
-fn hub_streams(front: &Front, entered: &Entered) -> Result<Vec<HubStream>, Box<Problem>> {
-    let Some(guest) = &entered.guest else { return Ok(Vec::new()) };
+fn hub_streams(front: &Front, entered: &Entered) -> Result<Arc<[HubStream]>, Box<Problem>> {
+    let Some(guest) = &entered.guest else { return Ok(Arc::new([])) };
     front
         .repository
         .hub(&guest.caller)

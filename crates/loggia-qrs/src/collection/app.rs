@@ -75,7 +75,7 @@ fn hub_apps(call: &Call) -> Result<Vec<Arc<App>>, Problem> {
     let mut caller = call.caller.clone();
     caller.context = RequestContext::Hub;
     let streams = call.repository.hub(&caller)?;
-    Ok(streams.into_iter().flat_map(|stream| stream.apps).map(|app| app.app).collect())
+    Ok(streams.iter().flat_map(|stream| &stream.apps).map(|app| app.app.clone()).collect())
 }
 
 pub(crate) fn create(call: &Call) -> Result<Answer, Problem> {

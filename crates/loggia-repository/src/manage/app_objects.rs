@@ -81,10 +81,7 @@ impl Repository {
     pub fn app_object_records(&self, caller: &Caller) -> Result<Vec<Arc<AppObject>>, ManageError> {
         let site = self.site();
         let guard = self.enter(&site, caller)?;
-        let objects = site.objects().cloned();
-        let mut objects = guard.readable(objects, |object| Record::AppObject(object).entity());
-        objects.sort_by_cached_key(|object| (object.name.to_lowercase(), object.id));
-        Ok(objects)
+        Ok(self.rows::<Arc<AppObject>>(&guard, Action::Read).to_vec())
     }
 
     /// One object.
@@ -281,6 +278,10 @@ impl Repository {
             .logged();
         Err(ManageError::Refused(Box::new(refusal)))
     }
+}
+
+pub(crate) fn sort(objects: &mut [Arc<AppObject>]) {
+    objects.sort_by_cached_key(|object| (object.name.to_lowercase(), object.id));
 }
 
 fn with_properties(stored: Option<ObjectProperties>, record: Arc<AppObject>) -> StoredObject {

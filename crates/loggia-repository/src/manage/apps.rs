@@ -30,9 +30,7 @@ impl Repository {
     pub fn apps(&self, caller: &Caller) -> Result<Vec<Arc<App>>, ManageError> {
         let site = self.site();
         let guard = self.enter(&site, caller)?;
-        let mut apps = guard.readable(site.apps().cloned(), |app| Record::App(app).entity());
-        sort(&mut apps);
-        Ok(apps)
+        Ok(self.rows::<Arc<App>>(&guard, Action::Read).to_vec())
     }
 
     /// One app's record; opening it is [`Repository::open_app`].

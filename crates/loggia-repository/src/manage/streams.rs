@@ -27,10 +27,7 @@ impl Repository {
     pub fn streams(&self, caller: &Caller) -> Result<Vec<Arc<Stream>>, ManageError> {
         let site = self.site();
         let guard = self.enter(&site, caller)?;
-        let streams = site.streams().cloned();
-        let mut streams = guard.readable(streams, |stream| Record::Stream(stream).entity());
-        sort(&mut streams);
-        Ok(streams)
+        Ok(self.rows::<Arc<Stream>>(&guard, Action::Read).to_vec())
     }
 
     /// One stream.
