@@ -320,6 +320,11 @@ fn words(refusal: &Refusal, is_visitor: bool) -> (StatusCode, &'static str, Stri
                 "There is nothing at this address, or it is not shared with you.".into()
             },
         ),
+        Code::NodeNone => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "No engine for this app",
+            "No engine of this hub may open this app. Ask its administrator.".into(),
+        ),
         Code::SesTimeout => (
             StatusCode::UNAUTHORIZED,
             "Session ended",

@@ -30,6 +30,9 @@ pub struct ReloadReport {
 pub enum ReloadError {
     #[error("the caller may not reload this app")]
     Denied,
+    /// The load-balancing rules let no node do it.
+    #[error("no node may reload this app")]
+    Unplaced,
     #[error("cannot read the script")]
     Manage(#[from] ManageError),
     #[error("the script failed: {0}")]
@@ -60,6 +63,10 @@ pub(crate) fn reload(
         return Err(ReloadError::Denied);
     }
     let script = shared.repository.app_script(caller, app)?;
+    let record = shared.repository.app(caller, app)?;
+    if shared.repository.nodes_for(caller, &record).is_empty() {
+        return Err(ReloadError::Unplaced);
+    }
     if let Some(Watcher { socket, request }) = watcher {
         shared.progress.start(socket, request, started);
     }

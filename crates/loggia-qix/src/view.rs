@@ -58,8 +58,17 @@ struct Opened {
 /// Why a caller may not go on.
 #[derive(Clone, Debug)]
 struct Lost {
-    is_licence: bool,
+    what: Loss,
     message: String,
+}
+
+/// What is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    Access,
+    Licence,
+    /// A node that may open the app.
+    Engine,
 }
 
 /// Something stored in the app that the caller may read.
@@ -151,17 +160,20 @@ impl View {
         match shared.repository.would_open_app(caller, app, &VisitInfo::default()) {
             Ok(opened) => match View::of(shared, caller, &opened) {
                 Ok(view) => view,
-                Err(_) => self.lost_by("The app cannot be read", false),
+                Err(_) => self.lost_by("The app cannot be read", Loss::Access),
             },
             Err(OpenAppError::Unlicensed { refusal, .. }) => {
-                self.lost_by(&licence_message(&refusal), true)
+                self.lost_by(&licence_message(&refusal), Loss::Licence)
+            }
+            Err(OpenAppError::Unplaced { refusal, .. }) => {
+                self.lost_by(&node_message(&refusal), Loss::Engine)
             }
             Err(OpenAppError::Hidden { .. } | OpenAppError::Blocked { .. }) => {
-                self.lost_by("You no longer have access to this app", false)
+                self.lost_by("You no longer have access to this app", Loss::Access)
             }
             Err(error @ OpenAppError::Store { .. }) => {
                 report(&error);
-                self.lost_by("The app cannot be read", false)
+                self.lost_by("The app cannot be read", Loss::Access)
             }
         }
     }
@@ -240,10 +252,10 @@ impl View {
         })
     }
 
-    fn lost_by(&self, message: &str, is_licence: bool) -> View {
+    fn lost_by(&self, message: &str, what: Loss) -> View {
         View {
             version: self.version,
-            lost: Some(Lost { is_licence, message: message.to_owned() }),
+            lost: Some(Lost { what, message: message.to_owned() }),
             ..View::default()
         }
     }
@@ -373,9 +385,14 @@ pub(crate) fn open(shared: &Shared, socket: &Socket, app: AppId) -> Result<Arc<V
         Err(OpenAppError::Blocked { .. }) => Err(Fault::access_denied()),
         Err(OpenAppError::Unlicensed { refusal, .. }) => {
             // The socket has nothing else to offer: it ends after the answer.
-            let lost = View::default().lost_by(&licence_message(&refusal), true);
+            let lost = View::default().lost_by(&licence_message(&refusal), Loss::Licence);
             *socket.view.write() = Arc::new(lost);
             Err(Fault::licence(refusal.code.as_str()))
+        }
+        Err(OpenAppError::Unplaced { refusal, .. }) => {
+            let lost = View::default().lost_by(&node_message(&refusal), Loss::Engine);
+            *socket.view.write() = Arc::new(lost);
+            Err(Fault::access_denied())
         }
         Err(error @ OpenAppError::Store { .. }) => {
             report(&error);
@@ -402,11 +419,16 @@ pub(crate) fn keep_alive(shared: &Shared, socket: &Socket) -> Result<(), Fault> 
             Err(Fault::internal())
         }
         Err(OpenAppError::Unlicensed { refusal, .. }) => {
-            *socket.view.write() = Arc::new(view.lost_by(&licence_message(&refusal), true));
+            *socket.view.write() =
+                Arc::new(view.lost_by(&licence_message(&refusal), Loss::Licence));
             Err(Fault::licence(refusal.code.as_str()))
         }
+        Err(OpenAppError::Unplaced { refusal, .. }) => {
+            *socket.view.write() = Arc::new(view.lost_by(&node_message(&refusal), Loss::Engine));
+            Err(Fault::access_denied())
+        }
         Err(OpenAppError::Hidden { .. } | OpenAppError::Blocked { .. }) => {
-            let lost = view.lost_by("You no longer have access to this app", false);
+            let lost = view.lost_by("You no longer have access to this app", Loss::Access);
             *socket.view.write() = Arc::new(lost);
             Err(Fault::access_denied())
         }
@@ -418,11 +440,12 @@ pub(crate) fn ended(shared: &Shared, socket: &Socket) -> Option<(String, CloseRe
     let view = socket.view();
     let lost = view.lost.as_ref()?;
     let now = timestamp::iso(shared.now());
-    Some(if lost.is_licence {
-        (frame::fatal("OnLicenseAccessDenied", &lost.message, &now), CloseReason::LicenceLost)
-    } else {
-        (frame::fatal("OnSessionClosed", &lost.message, &now), CloseReason::AccessLost)
-    })
+    let (method, reason) = match lost.what {
+        Loss::Licence => ("OnLicenseAccessDenied", CloseReason::LicenceLost),
+        Loss::Engine => ("OnNoEngineAvailable", CloseReason::AccessLost),
+        Loss::Access => ("OnSessionClosed", CloseReason::AccessLost),
+    };
+    Some((frame::fatal(method, &lost.message, &now), reason))
 }
 
 /// The apps that the caller may read.
@@ -570,6 +593,10 @@ fn is_harmless(privilege: &str) -> bool {
 
 fn licence_message(refusal: &loggia_repository::Refusal) -> String {
     format!("No licence covers this visit ({}, reference {})", refusal.code, refusal.reference)
+}
+
+fn node_message(refusal: &loggia_repository::Refusal) -> String {
+    format!("No engine may open this app ({}, reference {})", refusal.code, refusal.reference)
 }
 
 /// Objects stored from elsewhere may lack what the interface needs to name them.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::Repository;
 use crate::guard::{Guard, finding};
 use crate::manage::virtual_proxies::typical_visitor;
+use crate::nodes;
 use crate::record::{Record, pool_kind};
 use crate::refusal::Code;
 use crate::site::{Site, compile_rule};
@@ -162,6 +163,10 @@ impl Repository {
             report.code = Some(Code::RuleDenied);
             (report.finding, report.mend) =
                 why_hidden(guard, app, stream, stream_decision, &app_decision);
+        } else if !nodes::some_may_open(site, guard.caller(), app) {
+            report.code = Some(Code::NodeNone);
+            let nodes::Unplaced { finding, mend } = nodes::why_none(site, guard.caller(), app);
+            (report.finding, report.mend) = (finding, Some(mend));
         } else if let Some(Admission::Refused(refusal)) = admission {
             report.code = Some(licence_code(refusal.code));
             report.finding = "the rules show it, but no licence pool serves a visitor".to_owned();

@@ -21,6 +21,8 @@ pub enum Code {
     AccInactive,
     /// No rule grants it, or a rule forbids it.
     RuleDenied,
+    /// No node may open the app.
+    NodeNone,
     SesTimeout,
     SesOut,
     /// The entrance admits no visitors.
@@ -75,6 +77,7 @@ impl Code {
             Code::LicSessions => "LIC-SESSIONS",
             Code::AccInactive => "ACC-INACTIVE",
             Code::RuleDenied => "RULE-DENIED",
+            Code::NodeNone => "NODE-NONE",
             Code::SesTimeout => "SES-TIMEOUT",
             Code::SesOut => "SES-OUT",
             Code::EntLogin => "ENT-LOGIN",

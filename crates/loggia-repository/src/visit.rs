@@ -1,7 +1,8 @@
 //! May this caller open this app, and what does it cost? Gates 3 to 5.
 //!
 //! The rules are asked before the licence although they are the later gate: who may not know that
-//! an app exists must not learn it from a licence message, and must not pay for it.
+//! an app exists must not learn it from a licence message, and must not pay for it. Nor does
+//! anybody pay for an app that no node may open.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use loggia_rules::{Action, Actions, Decision, Outcome};
 use crate::Repository;
 use crate::explain;
 use crate::guard::{Guard, finding};
+use crate::nodes;
 use crate::record::Record;
 use crate::refusal::{Code, Gate, Refusal};
 use crate::site::Site;
@@ -57,6 +59,9 @@ pub enum OpenAppError {
     Hidden { app: AppId, decision: Box<Decision>, refusal: Box<Refusal> },
     #[error("no licence covers this visit")]
     Unlicensed { app: AppId, refusal: Box<Refusal> },
+    /// The load-balancing rules let no node open it.
+    #[error("no node may open app {app}")]
+    Unplaced { app: AppId, refusal: Box<Refusal> },
     #[error("the account is refused")]
     Blocked { app: AppId, refusal: Box<Refusal> },
     #[error("cannot tell whether app {app} may be opened")]
@@ -70,6 +75,7 @@ impl OpenAppError {
         match self {
             OpenAppError::Hidden { refusal, .. }
             | OpenAppError::Unlicensed { refusal, .. }
+            | OpenAppError::Unplaced { refusal, .. }
             | OpenAppError::Blocked { refusal, .. } => Some(refusal),
             OpenAppError::Store { .. } => None,
         }
@@ -105,7 +111,7 @@ impl Repository {
         visit: &VisitInfo,
     ) -> Result<OpenedApp, OpenAppError> {
         let site = self.site();
-        let seen = self.see_app(&site, caller, app)?;
+        let seen = self.place_app(&site, caller, app)?;
         let access = match self.covered(&site, caller, visit) {
             Some(access) if visit.parallel_sessions < loggia_licence::PARALLEL_SESSIONS => {
                 Ok(access)
@@ -123,7 +129,7 @@ impl Repository {
         visit: &VisitInfo,
     ) -> Result<OpenedApp, OpenAppError> {
         let site = self.site();
-        let seen = self.see_app(&site, caller, app)?;
+        let seen = self.place_app(&site, caller, app)?;
         let access = self.would_acquire(&site, caller, app, visit);
         self.opened(&site, caller, seen, access)
     }
@@ -137,7 +143,7 @@ impl Repository {
         visit: &VisitInfo,
     ) -> Result<Access, OpenAppError> {
         let site = self.site();
-        self.see_app(&site, caller, app)?;
+        self.place_app(&site, caller, app)?;
         if let Some(access) = self.covered(&site, caller, visit) {
             return Ok(access);
         }
@@ -145,6 +151,23 @@ impl Repository {
         let visit = VisitInfo { parallel_sessions: 0, ..visit.clone() };
         self.acquire(&site, caller, app, &visit)
             .map_err(|reason| self.unlicensed(&site, caller, app, reason))
+    }
+
+    /// Gates 3 and 5 for reading the app, and a node that may open it.
+    fn place_app<'s>(
+        &self,
+        site: &'s Site,
+        caller: &Caller,
+        id: AppId,
+    ) -> Result<&'s Arc<App>, OpenAppError> {
+        let app = self.see_app(site, caller, id)?;
+        if nodes::some_may_open(site, caller, app) {
+            return Ok(app);
+        }
+        let guard = Guard::new(site, caller, self.now());
+        let finding = nodes::why_none(site, caller, app).finding;
+        let refusal = guard.refusal(Code::NodeNone).about(id).found(finding).logged();
+        Err(OpenAppError::Unplaced { app: id, refusal: Box::new(refusal) })
     }
 
     /// Gates 3 and 5 for reading the app.

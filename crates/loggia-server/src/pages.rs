@@ -119,6 +119,7 @@ fn look(front: &Front, caller: &Caller, app: AppId) -> Result<Visit, Blocked> {
             match error {
                 OpenAppError::Hidden { refusal, .. }
                 | OpenAppError::Unlicensed { refusal, .. }
+                | OpenAppError::Unplaced { refusal, .. }
                 | OpenAppError::Blocked { refusal, .. } => Blocked::Refused(refusal),
                 OpenAppError::Store { source, .. } => Blocked::Broken(source.to_string()),
             }

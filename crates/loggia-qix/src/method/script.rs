@@ -94,7 +94,7 @@ fn run(call: &Call<'_>, session: &mut Session) -> Result<(bool, Effects), Fault>
             let app = document.app;
             Ok((true, effects.and(view::changed(call, app))))
         }
-        Err(ReloadError::Denied) => Err(Fault::access_denied()),
+        Err(ReloadError::Denied | ReloadError::Unplaced) => Err(Fault::access_denied()),
         Err(ReloadError::Manage(error)) => Err(manage_fault(error)),
         Err(error @ ReloadError::Data(_)) => {
             report(&error);

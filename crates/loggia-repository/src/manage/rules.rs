@@ -1,4 +1,4 @@
-//! Security and licence rules.
+//! Security, licence and load-balancing rules.
 
 use std::sync::Arc;
 
@@ -216,10 +216,7 @@ fn check(rule: &SystemRule) -> Result<Vec<Violation>, ManageError> {
             let kinds = compiled.filter.kinds();
             match rule.category {
                 RuleCategory::License => check_licence(rule, kinds, &mut problems, &mut warnings),
-                RuleCategory::Sync => problems.add(
-                    "category",
-                    "load-balancing rules need several nodes, which this release does not have",
-                ),
+                RuleCategory::Sync => check_sync(rule, kinds, &mut problems),
                 RuleCategory::Security => {}
             }
         }
@@ -266,6 +263,19 @@ fn check_licence(
             "seats are for named people: an anonymous visitor never gets one, whatever the rule \
              says; use a pool of analyzer capacity or login access",
         ));
+    }
+}
+
+fn check_sync(rule: &SystemRule, kinds: KindSet, problems: &mut Problems) {
+    if !kinds.contains(ResourceKind::App) {
+        problems.add("resourceFilter", "a load-balancing rule names apps, such as App_*");
+    }
+    if rule.actions != Action::Create.bit() {
+        problems
+            .add("actions", "a load-balancing rule has the one action load balancing, which is 1");
+    }
+    if rule.context == 2 {
+        problems.add("ruleContext", "apps are opened in the hub; use 1, or 0 for both");
     }
 }
 

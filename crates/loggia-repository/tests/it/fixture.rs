@@ -35,6 +35,16 @@ impl Hub {
         Hub { repository, folder, clock }
     }
 
+    /// A new site with settings of its own.
+    pub(crate) fn with_settings(set: impl FnOnce(&mut Settings)) -> Hub {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(AtomicI64::new(START.0));
+        let mut settings = Settings::new(folder.path().join("data"));
+        set(&mut settings);
+        let repository = open_with(&folder, &clock, settings);
+        Hub { repository, folder, clock }
+    }
+
     /// A new site with a public entrance, a visitors' pool and a public stream with one app.
     pub(crate) fn public() -> (Hub, AppId) {
         let hub = Hub::new();
@@ -189,12 +199,12 @@ pub(crate) fn environment(prefix: &str) -> Environment {
 }
 
 fn open(folder: &TempDir, clock: &Arc<AtomicI64>) -> Repository {
+    open_with(folder, clock, Settings::new(folder.path().join("data")))
+}
+
+fn open_with(folder: &TempDir, clock: &Arc<AtomicI64>, settings: Settings) -> Repository {
     let store = SqliteStore::open(&folder.path().join("loggia.db")).unwrap();
     let clock = clock.clone();
-    Repository::open(
-        Arc::new(store),
-        Arc::new(move || Moment(clock.load(Ordering::SeqCst))),
-        Settings::new(folder.path().join("data")),
-    )
-    .unwrap()
+    let now = move || Moment(clock.load(Ordering::SeqCst));
+    Repository::open(Arc::new(store), Arc::new(now), settings).unwrap()
 }
