@@ -373,6 +373,7 @@ pub fn entrance_refusal(
         app: None,
         finding: finding.to_owned(),
         renews: None,
+        explanation: None,
         version,
     }
     .logged()

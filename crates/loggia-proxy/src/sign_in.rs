@@ -363,6 +363,7 @@ impl Proxy {
             app: None,
             finding: "signed in, but the account is blocked or inactive".to_owned(),
             renews: None,
+            explanation: None,
             version: self.shared().repository.site().version(),
         }
         .logged()

@@ -43,8 +43,8 @@
     )
 )]
 
-mod audit;
 mod audiences;
+mod audit;
 pub mod check;
 mod clock;
 mod data;
@@ -77,11 +77,11 @@ use loggia_model::{Caller, Moment};
 use crate::guard::Guard;
 use crate::store::Store;
 
+pub use audiences::ListCache;
 pub use audit::{
     Application, Audit, AuditRequest, AuditRule, AuditSubject, Auditor, Cell, Contexts, Failing,
     MOST_CELLS, MOST_ROWS, Matrix, RuleState,
 };
-pub use audiences::ListCache;
 pub use check::{AnonymousReport, AppReport, GateOutcome, GateReport};
 pub use clock::Clock;
 pub use data::DataError;
