@@ -1,7 +1,7 @@
 //! What can be done to a resource: thirteen actions, each one bit of a rule's mask.
 
 use std::fmt;
-use std::ops::{BitOr, BitOrAssign, Sub};
+use std::ops::{BitAnd, BitOr, BitOrAssign, Sub};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -178,6 +178,14 @@ impl From<Action> for Actions {
 impl FromIterator<Action> for Actions {
     fn from_iter<T: IntoIterator<Item = Action>>(actions: T) -> Actions {
         actions.into_iter().fold(Actions::NONE, |set, action| set | action.into())
+    }
+}
+
+impl BitAnd for Actions {
+    type Output = Actions;
+
+    fn bitand(self, other: Actions) -> Actions {
+        Actions(self.0 & other.0)
     }
 }
 

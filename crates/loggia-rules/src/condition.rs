@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::check;
+use crate::compiled::Compiled;
 use crate::problem::{Problem, Span, arranged};
 use crate::program::{Clause, Node};
 use crate::syntax::{self, Expr};
@@ -29,7 +30,7 @@ pub struct Parsed {
 #[derive(Clone, Debug)]
 pub struct Checked {
     clause: Clause,
-    asks_rules: bool,
+    compiled: Arc<Compiled>,
 }
 
 /// The family of rules that a condition belongs to: it decides what it may read.
@@ -136,8 +137,8 @@ fn compile(
     if problems.iter().any(Problem::is_error) {
         return Err(problems);
     }
-    let asks_rules = clause.asks_rules();
-    let stage = Checked { clause, asks_rules };
+    let compiled = Arc::new(Compiled::new(&clause));
+    let stage = Checked { clause, compiled };
     Ok(Condition { text: text.clone(), warnings: problems, stage })
 }
 
@@ -163,10 +164,19 @@ impl Condition<Checked> {
         &self.stage.clause
     }
 
+    /// About how many bytes it takes in evaluable form.
+    pub(crate) fn memory(&self) -> usize {
+        self.stage.clause.memory() + self.stage.compiled.memory()
+    }
+
+    pub(crate) fn compiled(&self) -> &Compiled {
+        &self.stage.compiled
+    }
+
     /// Whether evaluating it asks the rules again, through `HasPrivilege`.
     #[must_use]
     pub fn asks_rules(&self) -> bool {
-        self.stage.asks_rules
+        self.stage.compiled.asks_rules
     }
 }
 

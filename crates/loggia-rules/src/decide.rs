@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use uuid::Uuid;
 
+use crate::machine::Machine;
 use crate::oracle::{self, Evaluator};
 use crate::problem::Span;
 use crate::{Action, Actions, Checked, Condition, Entity, Facts, RequestContext, RuleSet};
@@ -46,7 +47,7 @@ pub struct Refusal {
 
 /// Decisions for one requester in one context, sharing what they find out on the way: for lists.
 pub struct Request<'a> {
-    evaluator: Evaluator<'a>,
+    machine: Machine<'a>,
 }
 
 /// Decides with reasons.
@@ -58,7 +59,14 @@ pub fn decide(
     entity: &Entity,
     action: Action,
 ) -> Decision {
-    oracle::decide(rules, facts, context, entity, action)
+    let mut machine = Machine::new(rules.arrangement(), facts, context);
+    let [granted_by, forbidden_by] = machine.holding(entity, action);
+    if granted_by.is_empty() {
+        // What stood in the way takes a look at every candidate as it was written.
+        return oracle::decide(rules, facts, context, entity, action);
+    }
+    let outcome = if forbidden_by.is_empty() { Outcome::Allowed } else { Outcome::Forbidden };
+    Decision { outcome, granted_by, forbidden_by, nearest: Vec::new() }
 }
 
 /// Whether `action` on `entity` is allowed: [`decide`] without the reasons, and faster.
@@ -95,17 +103,17 @@ pub fn admits(condition: &Condition<Checked>, facts: &dyn Facts) -> bool {
 impl<'a> Request<'a> {
     #[must_use]
     pub fn new(rules: &'a RuleSet, facts: &'a dyn Facts, context: RequestContext) -> Request<'a> {
-        Request { evaluator: Evaluator::new(rules, facts, context) }
+        Request { machine: Machine::new(rules.arrangement(), facts, context) }
     }
 
     /// Whether the requester may do `action` to `entity`.
     pub fn allows(&mut self, entity: &Entity, action: Action) -> bool {
-        self.evaluator.allows(entity, action)
+        !self.machine.granted(entity, action.into()).is_empty()
     }
 
     /// Everything the requester may do to `entity`.
     pub fn granted(&mut self, entity: &Entity) -> Actions {
-        Action::ALL.into_iter().filter(|&action| self.allows(entity, action)).collect()
+        self.machine.granted(entity, Actions::ALL)
     }
 }
 

@@ -168,6 +168,22 @@ impl ResourceFilter {
             && self.names.iter().all(|name| name.text().starts_with("qmcsection_"))
     }
 
+    /// The kinds of which every resource matches.
+    pub(crate) fn whole_kinds(&self) -> KindSet {
+        self.whole
+    }
+
+    /// The resources of a kind that are named by their ids.
+    pub(crate) fn ids(&self, kind: ResourceKind) -> impl Iterator<Item = Uuid> {
+        self.ones.iter().filter(move |(of, _)| *of == kind).map(|&(_, id)| id)
+    }
+
+    /// Whether some resource of the kind that has no id can match.
+    pub(crate) fn names_without_id(&self, kind: ResourceKind) -> bool {
+        self.without_id.contains(kind)
+            || kind == ResourceKind::TransientObject && !self.names.is_empty()
+    }
+
     fn nothing(text: &str) -> ResourceFilter {
         ResourceFilter {
             text: text.into(),

@@ -189,6 +189,12 @@ impl KindSet {
         KindSet(self.0 & other.0)
     }
 
+    /// How many kinds are in it.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
     /// The kinds in it, in their order of declaration.
     pub fn iter(self) -> impl Iterator<Item = ResourceKind> {
         ResourceKind::ALL.iter().copied().filter(move |&kind| self.contains(kind))

@@ -45,12 +45,16 @@
 
 mod audience;
 mod check;
+mod compiled;
 mod condition;
 mod decide;
 mod explain;
+mod index;
 pub mod lint;
 mod listing;
+mod machine;
 mod outline;
+mod paths;
 mod program;
 mod property;
 mod questions;

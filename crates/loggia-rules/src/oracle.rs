@@ -26,7 +26,7 @@
 
 mod evaluator;
 
-pub(crate) use evaluator::Evaluator;
+pub(crate) use evaluator::{Evaluator, Value, pair_holds};
 
 use uuid::Uuid;
 

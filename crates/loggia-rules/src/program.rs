@@ -102,6 +102,33 @@ impl Clause {
         }
     }
 
+    /// About how many bytes it takes, without the compiled patterns.
+    pub(crate) fn memory(&self) -> usize {
+        let path = |path: &Path| path.text.len() + size_of_val(&*path.steps);
+        let term = |term: &Term| match term {
+            Term::Path(inner) => path(inner),
+            Term::Text(text) => text.len(),
+            Term::Glob(text) => text.len(),
+            Term::Pattern(pattern) => pattern.as_str().len(),
+        };
+        let inner: usize = match &self.node {
+            Node::Constant(_) => 0,
+            Node::All(parts) | Node::Any(parts) => parts.iter().map(Clause::memory).sum(),
+            Node::Not(inner) => inner.memory(),
+            Node::Test(Test::Compare { left, right, .. }) => {
+                let terms: usize = left.iter().chain(right).map(term).sum();
+                terms + size_of_val(&**left) + size_of_val(&**right)
+            }
+            Node::Test(
+                Test::HasPrivilege { path: inner, .. }
+                | Test::Empty { path: inner }
+                | Test::IsOwned { path: inner },
+            ) => path(inner),
+            Node::Test(Test::IsAnonymous) => 0,
+        };
+        size_of::<Clause>() + inner
+    }
+
     /// Calls `visit` with every test in it.
     pub(crate) fn for_each_test(&self, visit: &mut impl FnMut(&Test)) {
         match &self.node {

@@ -6,9 +6,12 @@ use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
 
 use crate::audience::Sets;
+use crate::compiled::LocalPath;
+use crate::index::{Bucket, Placed, buckets};
+use crate::paths::Paths;
 use crate::web::Web;
 use crate::{
-    Action, Actions, Checked, Condition, Context, Entity, RequestContext, ResourceFilter,
+    Action, Actions, Checked, Condition, Context, Entity, KindSet, RequestContext, ResourceFilter,
     ResourceKind,
 };
 
@@ -37,10 +40,31 @@ pub enum Effect {
 pub struct RuleSet {
     /// By id.
     rules: Arc<[Arc<Rule>]>,
-    /// Which questions lead to which.
-    web: Arc<Web>,
+    arrangement: Arc<Arrangement>,
     /// What evaluation over sets of requesters and things derives, when it is first asked for.
     sets: Arc<OnceLock<Arc<Sets>>>,
+}
+
+/// Rules as decisions look for them.
+#[derive(Debug, Default)]
+pub(crate) struct Arrangement {
+    /// A rule stays in its place as long as it is in the set and in those made of it.
+    places: Vec<Occupied>,
+    paths: Paths,
+    /// By kind of resource, the rules on that kind; without those that all kinds share.
+    buckets: Vec<Arc<Bucket>>,
+    shared: Arc<Bucket>,
+    /// Which questions lead to which.
+    web: Arc<Web>,
+}
+
+/// A place for a rule.
+#[derive(Clone, Debug)]
+struct Occupied {
+    placed: Option<Arc<Placed>>,
+    id: Uuid,
+    /// The buckets that it is in; none for the one that all kinds share.
+    buckets: Option<KindSet>,
 }
 
 impl RuleSet {
@@ -49,8 +73,8 @@ impl RuleSet {
     pub fn new<R: Into<Arc<Rule>>>(rules: Vec<R>) -> RuleSet {
         let mut rules: Vec<Arc<Rule>> = rules.into_iter().map(Into::into).collect();
         rules.sort_by(|one, other| compare(one, other));
-        let web = Arc::new(Web::of(&rules));
-        RuleSet { rules: rules.into(), web, sets: Arc::default() }
+        let arrangement = Arrangement::default().with(&rules, &HashSet::new());
+        RuleSet { rules: rules.into(), arrangement: Arc::new(arrangement), sets: Arc::default() }
     }
 
     /// The set after some rules were put, in place of those with their ids, and some taken out.
@@ -59,8 +83,15 @@ impl RuleSet {
     pub fn with(&self, put: Vec<Rule>, remove: &[Uuid]) -> RuleSet {
         let gone: HashSet<Uuid> =
             remove.iter().copied().chain(put.iter().map(|rule| rule.id)).collect();
-        let kept = self.rules.iter().filter(|rule| !gone.contains(&rule.id)).cloned();
-        RuleSet::new(kept.chain(put.into_iter().map(Arc::new)).collect())
+        let put: Vec<Arc<Rule>> = put.into_iter().map(Arc::new).collect();
+        let kept = self.rules.iter().filter(|rule| !gone.contains(&rule.id));
+        let mut rules: Vec<Arc<Rule>> = kept.chain(&put).cloned().collect();
+        if self.arrangement.is_worn(rules.len()) {
+            return RuleSet::new(rules);
+        }
+        rules.sort_by(|one, other| compare(one, other));
+        let arrangement = Arc::new(self.arrangement.with(&put, &gone));
+        RuleSet { rules: rules.into(), arrangement, sets: Arc::default() }
     }
 
     /// The rules, by id.
@@ -76,7 +107,7 @@ impl RuleSet {
         let mut cyclic: Vec<Uuid> = self
             .rules
             .iter()
-            .filter(|rule| self.web.ties_a_knot(rule))
+            .filter(|rule| self.web().ties_a_knot(rule))
             .map(|rule| rule.id)
             .collect();
         cyclic.dedup();
@@ -85,9 +116,8 @@ impl RuleSet {
 
     /// Whether no question that `action` on a thing of this kind leads to can lead back to itself
     /// or too deep, so that `HasPrivilege` is never cut short.
-    #[allow(dead_code, reason = "compiled evaluation is next to use it")]
     pub(crate) fn is_simple(&self, kind: ResourceKind, action: Action) -> bool {
-        self.web.is_simple(kind, action)
+        self.web().is_simple(kind, action)
     }
 
     pub(crate) fn sets(&self) -> &Arc<Sets> {
@@ -95,7 +125,11 @@ impl RuleSet {
     }
 
     pub(crate) fn web(&self) -> &Web {
-        &self.web
+        &self.arrangement.web
+    }
+
+    pub(crate) fn arrangement(&self) -> &Arrangement {
+        &self.arrangement
     }
 
     /// The rules that speak of `action` on `entity` in this context.
@@ -112,12 +146,126 @@ impl RuleSet {
             .filter(move |rule| rule.actions.contains(action) && rule.filter.matches(entity))
     }
 
-    /// About how many bytes the rules and their arrangement take, without the texts that they
-    /// share with others.
+    /// About how many bytes the rules and their arrangement take.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.rules.iter().map(|rule| size_of::<Rule>() + rule.condition.text().len()).sum()
+        let of_rule = |rule: &Arc<Rule>| {
+            let texts = rule.filter.text().len() + rule.condition.text().len() + rule.name.len();
+            size_of::<Rule>() + texts + rule.condition.memory()
+        };
+        let rules: usize = self.rules.iter().map(of_rule).sum();
+        size_of_val(&*self.rules) + rules + self.arrangement.memory()
     }
+}
+
+impl Arrangement {
+    pub(crate) fn placed(&self, index: u32) -> Option<&Placed> {
+        self.places.get(index as usize)?.placed.as_deref()
+    }
+
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    pub(crate) fn web(&self) -> &Web {
+        &self.web
+    }
+
+    /// Where the rules on resources of this kind are.
+    pub(crate) fn buckets(&self, kind: ResourceKind) -> [&Bucket; 2] {
+        let own = self.buckets.get(kind as usize).unwrap_or(&self.shared);
+        [own, &self.shared]
+    }
+
+    /// Whether changes have left so many unused paths that it is time to begin anew.
+    fn is_worn(&self, rules: usize) -> bool {
+        let is_used = |place: &&Occupied| place.placed.is_some();
+        let used = self.places.iter().filter(is_used).filter_map(|place| place.placed.as_ref());
+        let used: usize = used.map(|placed| placed.paths.len()).sum();
+        self.paths.len() > 1024 + 8 * used || self.places.len() > 1024 + 2 * rules
+    }
+
+    fn with(&self, put: &[Arc<Rule>], gone: &HashSet<Uuid>) -> Arrangement {
+        let (mut places, mut paths) = (self.places.clone(), self.paths.clone());
+        // Which buckets are to be filled anew, and whether questions lead elsewhere now.
+        let (mut touched, mut is_shared_touched, mut asks_rules) = (KindSet::NONE, false, false);
+        let mut touch = |buckets: Option<KindSet>, rule: &Rule| {
+            match buckets {
+                Some(kinds) => touched = touched.union(kinds),
+                None => is_shared_touched = true,
+            }
+            asks_rules |= rule.condition.asks_rules();
+        };
+        let mut free = Vec::new();
+        for (index, place) in places.iter_mut().enumerate() {
+            if gone.contains(&place.id)
+                && let Some(placed) = place.placed.take()
+            {
+                touch(place.buckets, &placed.rule);
+            }
+            if place.placed.is_none() {
+                free.push(index);
+            }
+        }
+        for rule in put {
+            let add = |path: &LocalPath| match path.is_asked {
+                true => paths.add_asked(&path.steps),
+                false => paths.add(path.root, &path.steps),
+            };
+            let ids = rule.condition.compiled().paths.iter().map(add).collect();
+            let placed = Some(Arc::new(Placed { rule: rule.clone(), paths: ids }));
+            let occupied = Occupied { placed, id: rule.id, buckets: buckets(rule.filter.kinds()) };
+            touch(occupied.buckets, rule);
+            match free.pop().and_then(|index| places.get_mut(index)) {
+                Some(place) => *place = occupied,
+                None => places.push(occupied),
+            }
+        }
+        let shared = match is_shared_touched {
+            true => Arc::new(Bucket::new(None, &paths, &in_bucket(&places, None))),
+            false => self.shared.clone(),
+        };
+        let empty = Arc::new(Bucket::default());
+        let by_kind = ResourceKind::ALL.iter().map(|&kind| {
+            if touched.contains(kind) {
+                return Arc::new(Bucket::new(Some(kind), &paths, &in_bucket(&places, Some(kind))));
+            }
+            self.buckets.get(kind as usize).unwrap_or(&empty).clone()
+        });
+        let by_kind = by_kind.collect();
+        let web = match asks_rules {
+            true => {
+                let placed = places.iter().filter_map(|place| place.placed.as_ref());
+                Arc::new(Web::of(placed.map(|placed| &*placed.rule)))
+            }
+            false => self.web.clone(),
+        };
+        Arrangement { places, paths, buckets: by_kind, shared, web }
+    }
+
+    fn memory(&self) -> usize {
+        let placed = |place: &Occupied| {
+            let placed = place.placed.as_ref();
+            placed.map_or(0, |placed| size_of::<Placed>() + size_of_val(&*placed.paths))
+        };
+        let places: usize = self.places.iter().map(placed).sum();
+        let buckets: usize = self.buckets.iter().map(|bucket| bucket.memory()).sum();
+        let places = places + self.places.capacity() * size_of::<Occupied>();
+        places + buckets + self.shared.memory() + self.paths.memory()
+    }
+}
+
+/// The rules of one bucket, with their places.
+fn in_bucket(places: &[Occupied], kind: Option<ResourceKind>) -> Vec<(u32, &Placed)> {
+    let is_in = |place: &Occupied| match (place.buckets, kind) {
+        (Some(kinds), Some(kind)) => kinds.contains(kind),
+        (buckets, kind) => buckets.is_none() && kind.is_none(),
+    };
+    (0..)
+        .zip(places)
+        .filter(|(_, place)| is_in(place))
+        .filter_map(|(index, place)| Some((index, place.placed.as_deref()?)))
+        .collect()
 }
 
 /// An order that depends on nothing but what the rules say.

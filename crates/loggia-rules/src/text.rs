@@ -32,7 +32,6 @@ pub(crate) fn equal(one: &str, other: &str) -> bool {
 }
 
 /// A hash that is the same for texts that are [`equal`], without writing the folded text anywhere.
-#[allow(dead_code, reason = "compiled evaluation is next to use it")]
 pub(crate) fn fold_hash(text: &str) -> u64 {
     let mut hash = FoldHash::default();
     let may_be_number = text.as_bytes().first().is_some_and(|&b| b == b'-' || b.is_ascii_digit());
@@ -55,7 +54,6 @@ pub(crate) fn fold_hash(text: &str) -> u64 {
 }
 
 /// Hashes bytes eight at a time, however they arrive.
-#[allow(dead_code, reason = "compiled evaluation is next to use it")]
 #[derive(Default)]
 struct FoldHash {
     state: u64,
@@ -64,7 +62,6 @@ struct FoldHash {
     length: u32,
 }
 
-#[allow(dead_code, reason = "compiled evaluation is next to use it")]
 impl FoldHash {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -104,7 +101,6 @@ impl FoldHash {
 }
 
 /// Eight bytes of ASCII in lower case.
-#[allow(dead_code, reason = "compiled evaluation is next to use it")]
 fn lower_ascii(word: u64) -> u64 {
     const EACH: u64 = 0x0101_0101_0101_0101;
     // INVARIANT: no byte is above 127, so no sum carries into the next byte.

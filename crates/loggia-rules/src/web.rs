@@ -1,7 +1,6 @@
 //! Which questions can lead to which, through `HasPrivilege`, and where they lead back.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use crate::program::{Root, Step, Test};
 use crate::property::{self, Found, Property, ValueType};
@@ -18,7 +17,6 @@ const MANY: usize = 30;
 #[derive(Debug, Default)]
 pub(crate) struct Web {
     /// By kind, the actions that do not lead back or too deep; empty when that is all.
-    #[allow(dead_code, reason = "compiled evaluation is next to use it")]
     simple: Vec<Actions>,
     knots: HashMap<Question, Knot>,
 }
@@ -44,10 +42,10 @@ pub(crate) struct Knot {
 }
 
 impl Web {
-    pub(crate) fn of(rules: &[Arc<Rule>]) -> Web {
+    pub(crate) fn of<'r>(rules: impl Iterator<Item = &'r Rule>) -> Web {
         let mut seen = HashSet::new();
         let mut leads: Leads = HashMap::new();
-        for rule in rules.iter().filter(|rule| rule.condition.asks_rules()) {
+        for rule in rules.filter(|rule| rule.condition.asks_rules()) {
             for asked in asked_by(rule) {
                 let Asked { from, actions, path, action } = &asked;
                 if seen.contains(&asked) {
@@ -106,13 +104,11 @@ impl Web {
         Web { simple, knots }
     }
 
-    #[allow(dead_code, reason = "compiled evaluation is next to use it")]
     pub(crate) fn is_simple(&self, kind: ResourceKind, action: Action) -> bool {
         self.simple(kind).contains(action)
     }
 
     /// The actions that are simple for things of this kind.
-    #[allow(dead_code, reason = "compiled evaluation is next to use it")]
     pub(crate) fn simple(&self, kind: ResourceKind) -> Actions {
         self.simple.get(kind as usize).copied().unwrap_or(Actions::ALL)
     }
@@ -315,7 +311,7 @@ mod tests {
                 panic!("{text}");
             };
             let condition = format!("{path}.HasPrivilege(\"{action}\")");
-            Arc::new(Rule {
+            Rule {
                 id: Uuid::nil(),
                 name: "".into(),
                 filter: filter.parse().unwrap(),
@@ -323,9 +319,9 @@ mod tests {
                 context: Context::Both,
                 effect: Effect::Allow,
                 condition: Condition::compile(&condition, Category::Security).unwrap(),
-            })
+            }
         };
-        Web::of(&rules.iter().map(rule).collect::<Vec<_>>())
+        Web::of(rules.iter().map(rule).collect::<Vec<_>>().iter())
     }
 
     #[test]

@@ -234,7 +234,7 @@ fn text_of_id(id: Uuid) -> Fact {
 
 /// One value of a side of a comparison.
 #[derive(Clone, Copy)]
-enum Value<'v> {
+pub(crate) enum Value<'v> {
     Text(&'v str),
     Entity(&'v Entity),
     Pattern(&'v regex::Regex),
@@ -256,7 +256,7 @@ fn values<'v>(terms: &'v [Term], facts: &'v [Fact]) -> impl Iterator<Item = Valu
 
 /// Whether the comparison holds between two values. Values that cannot be compared prove nothing:
 /// neither `=` nor `!=` holds between them.
-fn pair_holds(left: Value<'_>, comparison: Comparison, right: Value<'_>) -> bool {
+pub(crate) fn pair_holds(left: Value<'_>, comparison: Comparison, right: Value<'_>) -> bool {
     match (left, right) {
         (Value::Text(left), Value::Text(right)) => match comparison {
             Comparison::Equal => equal(left, right),
