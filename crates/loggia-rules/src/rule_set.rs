@@ -114,12 +114,6 @@ impl RuleSet {
         cyclic
     }
 
-    /// Whether no question that `action` on a thing of this kind leads to can lead back to itself
-    /// or too deep, so that `HasPrivilege` is never cut short.
-    pub(crate) fn is_simple(&self, kind: ResourceKind, action: Action) -> bool {
-        self.web().is_simple(kind, action)
-    }
-
     pub(crate) fn sets(&self) -> &Arc<Sets> {
         self.sets.get_or_init(|| Arc::new(Sets::new(self)))
     }
