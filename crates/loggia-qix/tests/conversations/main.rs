@@ -8,4 +8,5 @@ mod limits;
 mod objects;
 mod resume;
 mod selections;
+mod sharing;
 mod site;
