@@ -1,13 +1,20 @@
 //! Which requesters can the rules not tell apart?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::oracle::Evaluator;
-use crate::program::{Path, Root, Step, Term, Test};
-use crate::{Entity, Fact, Facts, KindSet, RequestContext, ResourceKind, RuleSet, property};
+use crate::meaning::{Atom, Meaning, PartId, PathId, Terms};
+use crate::program::{Root, Step};
+use crate::requester::{
+    Contexts, Mixed, RequesterIndex, for_each_test, mixed, path_of, read_requester,
+};
+use crate::syntax::Comparison;
+use crate::text::fold_into;
+use crate::{
+    Action, Entity, Fact, Facts, KindSet, RequestContext, ResourceKind, RuleSet, property,
+};
 
 /// Which attributes of a requester the rules read.
 #[derive(Clone, Debug, Default)]
@@ -24,40 +31,70 @@ impl Footprint {
 }
 
 /// Requesters that the rules cannot tell apart: they get the same answer for every thing and
-/// action. Reasons may differ in the values that they show.
+/// action, from the same rules. Reasons may differ in the values that they show.
+///
+/// It holds what tells them from others: the truth of conditions on the requester alone, and
+/// attributes only where rules compare them with a resource's. Audiences are of one set of rules;
+/// those of different sets are never equal, unless one is a clone of the other.
 ///
 /// Things that do not exist yet are no part of this: whoever creates a thing owns it, and so may
 /// differ from the others.
 #[derive(Clone)]
 pub struct Audience(Arc<Known>);
 
-#[derive(PartialEq, Eq, Hash)]
 struct Known {
+    /// Tells sets of rules apart.
+    rules: Arc<()>,
     context: RequestContext,
-    truths: Vec<(String, bool)>,
-    values: Vec<(String, Vec<String>)>,
-    identity: Option<Entity>,
+    /// Parts of conditions that are other than for a requester without any attribute.
+    parts: Box<[PartId]>,
+    /// Values that are compared with the resource's, sorted; paths without any are left out.
+    values: Box<[(PathId, Box<[Value]>)]>,
+    hash: u64,
+}
+
+/// One value of an attribute.
+#[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Value {
+    Text(Arc<str>),
+    Entity(u32, Option<uuid::Uuid>, Option<Box<str>>),
 }
 
 impl Audience {
-    /// Bytes that it takes.
+    /// Bytes that it takes in memory.
     #[must_use]
     pub fn size(&self) -> usize {
-        size_of::<Known>() + self.0.truths.len() * 32
+        let known = &self.0;
+        let value = |value: &Value| match value {
+            Value::Text(text) => text.len() + 2 * size_of::<usize>(),
+            Value::Entity(_, _, name) => name.as_ref().map_or(0, |name| name.len()),
+        };
+        let values = known.values.iter().map(|(_, values)| {
+            size_of_val::<[Value]>(values) + values.iter().map(value).sum::<usize>()
+        });
+        size_of::<Known>()
+            + 2 * size_of::<usize>()
+            + size_of_val::<[PartId]>(&known.parts)
+            + size_of_val(&*known.values)
+            + values.sum::<usize>()
     }
 
     /// A number that differs between audiences, but for rare chance.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        hasher.finish()
+        self.0.hash
     }
 }
 
 impl PartialEq for Audience {
     fn eq(&self, other: &Audience) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+        let (one, other) = (&self.0, &other.0);
+        Arc::ptr_eq(one, other)
+            || one.hash == other.hash
+                && Arc::ptr_eq(&one.rules, &other.rules)
+                && one.context == other.context
+                && one.parts == other.parts
+                && one.values == other.values
     }
 }
 
@@ -65,60 +102,177 @@ impl Eq for Audience {}
 
 impl Hash for Audience {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
+        state.write_u64(self.0.hash);
     }
 }
 
 impl fmt::Debug for Audience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Audience({:016x})", self.fingerprint())
+        write!(f, "Audience({:016x})", self.0.hash)
     }
 }
 
-/// What this module and its neighbours derive from a set of rules.
+/// What evaluation over sets of things and requesters derives from a set of rules.
 #[derive(Debug)]
 pub(crate) struct Sets {
+    pub(crate) meaning: Arc<Meaning>,
+    pub(crate) requester: RequesterIndex,
     footprint: Footprint,
+    compared: Vec<Compared>,
+    reach: OnceLock<Vec<KindSet>>,
+    identity: Arc<()>,
+}
+
+/// A path of the requester that some rule compares with the resource.
+#[derive(Debug)]
+struct Compared {
+    path: PathId,
+    contexts: Contexts,
+    /// Whether texts are told apart by more than `=` does.
+    is_exact: bool,
+    /// Whether only those who own something can pass the comparison.
+    is_for_owners: bool,
 }
 
 impl Sets {
     pub(crate) fn new(rules: &RuleSet) -> Sets {
-        let mut attributes = BTreeSet::new();
-        for rule in rules.rules() {
-            rule.condition.clause().for_each_test(&mut |test| {
-                if matches!(test, Test::IsAnonymous) {
-                    attributes.insert(Box::from("isanonymous"));
-                }
-                for path in paths(test).filter(|path| path.root == Root::User) {
-                    attributes.extend(attribute(path).map(Box::from));
-                }
-            });
+        let meaning = Meaning::new(rules);
+        Sets {
+            requester: RequesterIndex::new(&meaning),
+            footprint: footprint(&meaning),
+            compared: compared(&meaning),
+            reach: OnceLock::new(),
+            identity: Arc::new(()),
+            meaning: Arc::new(meaning),
         }
-        Sets { footprint: Footprint { attributes: attributes.into_iter().collect() } }
+    }
+
+    fn reach(&self) -> &[KindSet] {
+        self.reach.get_or_init(|| reaches(&self.meaning))
     }
 }
 
-fn attribute(path: &Path) -> Option<&str> {
-    match path.steps.first() {
+fn footprint(meaning: &Meaning) -> Footprint {
+    let terms = &meaning.terms;
+    let mut attributes = BTreeSet::new();
+    let mut visit = |path: PathId| attributes.extend(attribute(terms, path).map(Box::from));
+    let mut asks_anonymous = false;
+    for rule in &meaning.rules {
+        for_each_test(terms, rule.condition, &mut |test| match terms
+            .test(test)
+            .map(|meaning| &meaning.atom)
+        {
+            Some(Atom::IsAnonymous) => asks_anonymous = true,
+            Some(&Atom::Paths { left, right, .. }) => {
+                visit(left);
+                visit(right);
+            }
+            Some(atom) => {
+                if let Some(path) = path_of(atom) {
+                    visit(path);
+                }
+            }
+            None => {}
+        });
+    }
+    attributes.extend(asks_anonymous.then(|| Box::from("isanonymous")));
+    Footprint { attributes: attributes.into_iter().collect() }
+}
+
+/// The attribute of the requester that a path reads, if it does.
+pub(crate) fn attribute(terms: &Terms, path: PathId) -> Option<&str> {
+    if terms.root(path) != Root::User {
+        return None;
+    }
+    match terms.steps(path).first() {
         None | Some(Step::Id) => Some("identity"),
         Some(Step::Kind | Step::RequestContext) => None,
         Some(Step::Read(name)) => Some(name),
     }
 }
 
-fn paths(test: &Test) -> impl Iterator<Item = &Path> {
-    let (sides, path): ([&[Term]; 2], Option<&Path>) = match test {
-        Test::Compare { left, right, .. } => ([left, right], None),
-        Test::HasPrivilege { path, .. } | Test::Empty { path } | Test::IsOwned { path } => {
-            ([&[], &[]], Some(path))
+fn compared(meaning: &Meaning) -> Vec<Compared> {
+    let terms = &meaning.terms;
+    let mut compared: BTreeMap<PathId, Compared> = BTreeMap::new();
+    for rule in &meaning.rules {
+        for_each_test(terms, rule.condition, &mut |test| {
+            let Some(Mixed { requester, comparison, resource, .. }) = mixed(terms, test) else {
+                return;
+            };
+            let of_path = compared.entry(requester).or_insert_with(|| Compared {
+                path: requester,
+                contexts: Contexts::default(),
+                is_exact: false,
+                is_for_owners: true,
+            });
+            of_path.contexts.add(rule.context);
+            of_path.is_exact |= !matches!(comparison, Comparison::Equal | Comparison::NotEqual);
+            of_path.is_for_owners &= asks_owner(terms, requester, comparison, resource);
+        });
+    }
+    compared.into_values().collect()
+}
+
+/// Whether a comparison asks if the requester owns something: `resource.owner = user`, also by id.
+fn asks_owner(terms: &Terms, requester: PathId, comparison: Comparison, resource: PathId) -> bool {
+    let is_owner = |step: &Step| step.name() == "owner";
+    let (own, its) = (terms.steps(requester), terms.steps(resource));
+    matches!(comparison, Comparison::Equal | Comparison::ExactlyEqual)
+        && match (own.as_slice(), its.as_slice()) {
+            ([], [.., owner]) => is_owner(owner),
+            ([Step::Id], [.., owner, Step::Id]) => is_owner(owner),
+            _ => false,
         }
-        Test::IsAnonymous => ([&[], &[]], None),
+        && terms.root(requester) == Root::User
+}
+
+/// For each kind the kinds that a decision about it can read.
+fn reaches(meaning: &Meaning) -> Vec<KindSet> {
+    let of_kind = |kind: ResourceKind| {
+        let mut reached = KindSet::only(kind);
+        let mut asked: BTreeSet<(u32, Action)> =
+            Action::ALL.into_iter().map(|action| (kind as u32, action)).collect();
+        let mut open: Vec<(ResourceKind, Action)> =
+            Action::ALL.into_iter().map(|action| (kind, action)).collect();
+        while let Some((kind, action)) = open.pop() {
+            for rule in meaning.rules_on(kind).filter(|rule| rule.actions.contains(action)) {
+                for_each_test(&meaning.terms, rule.condition, &mut |test| {
+                    let Some(atom) = meaning.terms.test(test).map(|meaning| &meaning.atom) else {
+                        return;
+                    };
+                    let paths = match *atom {
+                        Atom::Paths { left, right, .. } => [Some(left), Some(right)],
+                        _ => [path_of(atom), None],
+                    };
+                    for path in paths.into_iter().flatten() {
+                        if meaning.terms.root(path) != Root::Resource {
+                            continue;
+                        }
+                        let steps = meaning.terms.steps(path);
+                        let ends = |length: usize| {
+                            let names = steps.iter().take(length).map(|step| step.name());
+                            property::follow(kind, names)
+                        };
+                        // The thing at the end is only named, not read, unless rules are asked.
+                        for length in 0..steps.len() {
+                            reached = reached.union(ends(length));
+                        }
+                        let Atom::HasPrivilege { action, .. } = *atom else {
+                            continue;
+                        };
+                        for kind in ends(steps.len()).iter() {
+                            reached = reached.union(KindSet::only(kind));
+                            if asked.insert((kind as u32, action)) {
+                                open.push((kind, action));
+                            }
+                        }
+                    }
+                });
+            }
+        }
+        reached
     };
-    let compared = sides.into_iter().flatten().filter_map(|term| match term {
-        Term::Path(path) => Some(path),
-        _ => None,
-    });
-    compared.chain(path)
+    ResourceKind::ALL.iter().map(|&kind| of_kind(kind)).collect()
 }
 
 impl RuleSet {
@@ -131,59 +285,57 @@ impl RuleSet {
     /// The audience that the requester belongs to.
     #[must_use]
     pub fn audience(&self, facts: &dyn Facts, context: RequestContext) -> Audience {
-        let mut evaluator = Evaluator::new(self, facts, context);
-        let (mut truths, mut values, mut identity) = (Vec::new(), Vec::new(), None);
-        for rule in self.rules().iter().filter(|rule| rule.context.covers(context)) {
-            rule.condition.clause().for_each_test(&mut |test| {
-                let (own, others): (Vec<&Path>, Vec<&Path>) =
-                    paths(test).partition(|path| path.root != Root::Resource);
-                if others.is_empty() {
-                    truths.push((format!("{test:?}"), evaluator.test(test, None)));
-                    return;
-                }
-                for path in own {
-                    if path.steps.is_empty() {
-                        identity = facts.requester_entity();
-                        continue;
-                    }
-                    let mut read: Vec<String> = evaluator.with_values(path, None, |_, facts| {
-                        facts.iter().map(|fact: &Fact| format!("{fact:?}")).collect()
-                    });
-                    read.sort();
-                    values.push((format!("{:?}{:?}", path.root, path.steps), read));
-                }
-            });
+        let sets = &**self.sets();
+        let terms = &sets.meaning.terms;
+        let truths = sets.requester.truths(terms, facts, context, &|_| false);
+        let parts = sets.requester.changed(terms, &truths, context);
+        let (mut read, mut folded) = (Vec::new(), String::new());
+        let mut values = Vec::new();
+        let mut owns = None;
+        for compared in sets.compared.iter().filter(|path| path.contexts.contains(context)) {
+            if compared.is_for_owners
+                && !*owns.get_or_insert_with(|| facts.requester_owns_anything())
+            {
+                continue;
+            }
+            read.clear();
+            read_requester(terms, compared.path, facts, context, &mut read);
+            let mut known: Vec<Value> =
+                read.drain(..).map(|fact| known(fact, compared.is_exact, &mut folded)).collect();
+            known.sort();
+            known.dedup();
+            if !known.is_empty() {
+                values.push((compared.path, known.into_boxed_slice()));
+            }
         }
-        truths.sort();
-        truths.dedup();
-        values.sort();
-        values.dedup();
-        Audience(Arc::new(Known { context, truths, values, identity }))
+        let mut hasher = DefaultHasher::new();
+        (context, &parts, &values).hash(&mut hasher);
+        Audience(Arc::new(Known {
+            rules: Arc::clone(&sets.identity),
+            context,
+            parts: parts.into(),
+            values: values.into(),
+            hash: hasher.finish(),
+        }))
     }
 
     /// The kinds whose properties a decision about `kind` can read: itself, what paths lead to,
     /// and what `HasPrivilege` asks about.
     #[must_use]
     pub fn reach(&self, kind: ResourceKind) -> KindSet {
-        let mut reached = KindSet::only(kind);
-        loop {
-            let mut more = reached;
-            for rule in self.rules() {
-                for kind in rule.filter.kinds().intersection(reached).iter() {
-                    rule.condition.clause().for_each_test(&mut |test| {
-                        for path in paths(test).filter(|path| path.root == Root::Resource) {
-                            for length in 1..=path.steps.len() {
-                                let steps = path.steps.iter().take(length).map(Step::name);
-                                more = more.union(property::follow(kind, steps));
-                            }
-                        }
-                    });
-                }
-            }
-            if more == reached {
-                return reached;
-            }
-            reached = more;
+        self.sets().reach().get(kind as usize).copied().unwrap_or(KindSet::ALL)
+    }
+}
+
+fn known(fact: Fact, is_exact: bool, folded: &mut String) -> Value {
+    match fact {
+        Fact::Text(text) if is_exact => Value::Text(text),
+        Fact::Text(text) => {
+            fold_into(&text, folded);
+            Value::Text(if *folded == *text { text } else { folded.as_str().into() })
+        }
+        Fact::Entity(Entity { kind, id, name }) => {
+            Value::Entity(kind as u32, id, name.map(|name| Box::from(&*name)))
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Entity {
 }
 
 /// One value of a property.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fact {
     /// Text, number, or `true`/`false`.
     Text(Arc<str>),

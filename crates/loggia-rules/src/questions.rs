@@ -6,25 +6,27 @@ use std::collections::HashMap;
 use crate::web::{DEEPEST, Web};
 use crate::{Action, Entity};
 
-/// The questions of one requester in one context.
+/// The questions of one requester, or of many at once, in one context; answers are truth values or
+/// whatever stands for them.
 ///
 /// INVARIANT: what is answered depends only on the rules, the facts and the questions that it is
 /// asked within, never on the order of rules or on what was asked before.
-#[derive(Default)]
-pub(crate) struct Questions {
+pub(crate) struct Questions<V = bool> {
+    /// The answer *no*.
+    no: V,
     /// The questions being answered, outermost first.
-    asking: Vec<Asked>,
+    asking: Vec<Asked<V>>,
     /// Answers that do not depend on what they are asked within.
-    answers: HashMap<Question, Answer>,
+    answers: HashMap<Question, Answer<V>>,
     /// The same for questions that led too deep: they hold at one depth only.
-    at_depth: HashMap<(Question, usize), bool>,
+    at_depth: HashMap<(Question, usize), V>,
     /// What the innermost question has led to so far.
     trace: Trace,
 }
 
 /// What becomes of a question.
-pub(crate) enum Asking {
-    Answered(bool),
+pub(crate) enum Asking<V> {
+    Answered(V),
     /// It has to be answered, and then given to [`Questions::answer`].
     Open(Open),
 }
@@ -38,17 +40,17 @@ pub(crate) struct Open {
 }
 
 /// A question that is being answered.
-struct Asked {
+struct Asked<V> {
     question: Question,
     /// What was asked directly within it and depends on that.
-    answers: HashMap<Question, Answer>,
+    answers: HashMap<Question, Answer<V>>,
 }
 
 type Question = (Entity, Action);
 
 #[derive(Clone, Copy)]
-struct Answer {
-    holds: bool,
+struct Answer<V> {
+    holds: V,
     /// How many levels of further questions it took.
     height: usize,
     trace: Trace,
@@ -65,7 +67,23 @@ struct Trace {
     outermost_cut: usize,
 }
 
-impl Questions {
+impl Default for Questions {
+    fn default() -> Questions {
+        Questions::new(false)
+    }
+}
+
+impl<V: Copy> Questions<V> {
+    pub(crate) fn new(no: V) -> Questions<V> {
+        Questions {
+            no,
+            asking: Vec::new(),
+            answers: HashMap::new(),
+            at_depth: HashMap::new(),
+            trace: Trace::default(),
+        }
+    }
+
     /// Begins the outermost question.
     pub(crate) fn begin(&mut self, entity: &Entity, action: Action) {
         self.asking.clear();
@@ -78,19 +96,19 @@ impl Questions {
     }
 
     /// Asks within the questions that are being answered.
-    pub(crate) fn ask(&mut self, web: &Web, entity: &Entity, action: Action) -> Asking {
+    pub(crate) fn ask(&mut self, web: &Web, entity: &Entity, action: Action) -> Asking<V> {
         let depth = self.asking.len();
         let question = (entity.clone(), action);
         if let Some(same) = self.asking.iter().position(|asked| asked.question == question) {
             self.trace.outermost_cut = self.trace.outermost_cut.min(same);
-            return Asking::Answered(false);
+            return Asking::Answered(self.no);
         }
         if depth > DEEPEST {
             self.trace.is_too_deep = true;
-            return Asking::Answered(false);
+            return Asking::Answered(self.no);
         }
         let knot = web.knot(entity.kind, action);
-        let is_in_knot = |asked: &&Asked| {
+        let is_in_knot = |asked: &&Asked<V>| {
             let (entity, action) = &asked.question;
             knot.is_some() && web.knot(entity.kind, *action) == knot
         };
@@ -98,7 +116,7 @@ impl Questions {
         if knot.is_some_and(|knot| within > knot.deepest) {
             let first = self.asking.iter().position(|asked| is_in_knot(&asked)).unwrap_or(0);
             self.trace.outermost_cut = self.trace.outermost_cut.min(first);
-            return Asking::Answered(false);
+            return Asking::Answered(self.no);
         }
         if let Some(answer) = self.remembered(&question, depth, within > 0) {
             let deepest = answer.trace.deepest.max(depth + answer.height);
@@ -112,7 +130,7 @@ impl Questions {
     }
 
     /// Answers the innermost question.
-    pub(crate) fn answer(&mut self, open: Open, holds: bool) -> bool {
+    pub(crate) fn answer(&mut self, open: Open, holds: V) -> V {
         let Open { question, depth, is_within, outer } = open;
         self.asking.truncate(depth);
         let trace = std::mem::replace(&mut self.trace, outer);
@@ -132,7 +150,7 @@ impl Questions {
         holds
     }
 
-    fn remembered(&self, question: &Question, depth: usize, is_within: bool) -> Option<Answer> {
+    fn remembered(&self, question: &Question, depth: usize, is_within: bool) -> Option<Answer<V>> {
         if let Some(answer) = self.asking.last().and_then(|asker| asker.answers.get(question)) {
             return Some(*answer);
         }

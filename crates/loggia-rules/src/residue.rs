@@ -2,16 +2,14 @@
 
 use uuid::Uuid;
 
-use crate::oracle::Evaluator;
-use crate::{Action, Effect, Entity, Facts, Request, RequestContext, RuleSet};
+use crate::solver::{Algebra, Solver};
+use crate::unknown::{ExpressionId, Unknown, is_unknown};
+use crate::{Action, Actions, Effect, Entity, Facts, RequestContext, RuleSet};
 
 /// Decisions for a requester of whom some attributes are unknown: the address, the device, the
 /// entrance that they will come through.
 pub struct Residues<'a> {
-    rules: &'a RuleSet,
-    facts: &'a dyn Facts,
-    context: RequestContext,
-    unknown: &'a dyn Fn(&str) -> bool,
+    solver: Solver<'a, Unknown<'a>>,
 }
 
 /// What can be said of one decision.
@@ -22,9 +20,12 @@ pub struct Residue {
     pub granted_by: Vec<(Uuid, Verdict)>,
     /// The rules that forbid it always or sometimes, by id.
     pub forbidden_by: Vec<(Uuid, Verdict)>,
+    /// Whether all of this is exact. What would take more than 200 tests to say is not: there the
+    /// condition is `true`, with a comment that says so, and it may be allowed or not.
+    pub is_exact: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
     /// Whatever the unknown attributes are.
     Always,
@@ -34,8 +35,12 @@ pub enum Verdict {
     When(String),
 }
 
+/// What stands in for a condition that would be too long.
+const TOO_LONG: &str = "true // or not: what decides it is too long to show";
+
 impl<'a> Residues<'a> {
-    /// `unknown` says of an attribute, by its name as in [`Facts::read`], whether it is unknown.
+    /// `unknown` says of an attribute, by its name as in [`Facts::read`], whether it is unknown;
+    /// `isanonymous` and `identity` are two more.
     #[must_use]
     pub fn new(
         rules: &'a RuleSet,
@@ -43,44 +48,43 @@ impl<'a> Residues<'a> {
         context: RequestContext,
         unknown: &'a dyn Fn(&str) -> bool,
     ) -> Residues<'a> {
-        Residues { rules, facts, context, unknown }
+        let sets = rules.sets();
+        let terms = &sets.meaning.terms;
+        let skip = |path| is_unknown(terms, path, unknown);
+        let truths = sets.requester.truths(terms, facts, context, &skip);
+        let algebra = Unknown::new(facts, context, unknown, truths);
+        Residues { solver: Solver::new(rules, facts, context, algebra) }
     }
 
     /// What can be said of `action` on `entity`.
     pub fn residue(&mut self, entity: &Entity, action: Action) -> Residue {
-        let is_open = self.rules.footprint().attributes().any(|name| (self.unknown)(name));
-        let mut evaluator = Evaluator::new(self.rules, self.facts, self.context);
-        let mut holding = |effect| {
-            let candidates = self.rules.candidates(entity, action, self.context, effect);
-            let mut holding: Vec<(Uuid, Verdict)> = Vec::new();
-            for rule in candidates {
-                let verdict = match is_open {
-                    true => Verdict::When("true".to_owned()),
-                    false => evaluator.as_question(entity, action, |evaluator| {
-                        match evaluator.holds(rule.condition.clause(), Some(entity)) {
-                            true => Verdict::Always,
-                            false => Verdict::Never,
-                        }
-                    }),
-                };
-                if verdict != Verdict::Never {
-                    holding.push((rule.id, verdict));
-                }
-            }
-            holding.sort_by_key(|&(id, _)| id);
-            holding.dedup();
-            holding
+        let mut is_exact = true;
+        let mut of_rules = |effect| -> Vec<(Uuid, Verdict)> {
+            let values = self.solver.rules(entity, action, effect);
+            let mut verdicts: Vec<(Uuid, Verdict)> = values
+                .into_iter()
+                .map(|(id, value)| (id, self.verdict(value, &mut is_exact)))
+                .collect();
+            verdicts.sort();
+            verdicts.dedup();
+            verdicts
         };
-        let (granted_by, forbidden_by) = (holding(Effect::Allow), holding(Effect::Forbid));
-        let verdict = if is_open && !granted_by.is_empty() {
-            Verdict::When("true".to_owned())
-        } else {
-            let mut request = Request::new(self.rules, self.facts, self.context);
-            match request.allows(entity, action) && !granted_by.is_empty() {
-                true => Verdict::Always,
-                false => Verdict::Never,
-            }
-        };
-        Residue { verdict, granted_by, forbidden_by }
+        let (granted_by, forbidden_by) = (of_rules(Effect::Allow), of_rules(Effect::Forbid));
+        let value = self.solver.allowed(entity, action, Actions::ALL);
+        let verdict = self.verdict(value, &mut is_exact);
+        Residue { verdict, granted_by, forbidden_by, is_exact }
+    }
+
+    fn verdict(&mut self, value: ExpressionId, is_exact: &mut bool) -> Verdict {
+        if value == Unknown::TRUE {
+            return Verdict::Always;
+        }
+        if value == Unknown::FALSE {
+            return Verdict::Never;
+        }
+        Verdict::When(self.solver.algebra.text(value).unwrap_or_else(|| {
+            *is_exact = false;
+            TOO_LONG.to_owned()
+        }))
     }
 }

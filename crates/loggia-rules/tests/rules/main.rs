@@ -7,6 +7,7 @@ mod invariants;
 mod lints;
 mod problems;
 mod rewrites;
+mod sets;
 mod shipped;
 mod site;
 mod traces;

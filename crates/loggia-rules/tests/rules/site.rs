@@ -72,6 +72,18 @@ impl Person {
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.properties.insert(name.to_lowercase(), vec![Fact::Text(value.into())]);
     }
+
+    pub(crate) fn add(&mut self, name: &str, value: &str) {
+        self.properties.entry(name.to_lowercase()).or_default().push(Fact::Text(value.into()));
+    }
+
+    /// The person without the attributes that are named.
+    pub(crate) fn forget(mut self, is_named: &dyn Fn(&str) -> bool) -> Person {
+        self.properties.retain(|name, _| !is_named(name));
+        self.is_anonymous &= !is_named("isanonymous");
+        self.entity = self.entity.filter(|_| !is_named("identity"));
+        self
+    }
 }
 
 impl Facts for Site {
@@ -93,6 +105,15 @@ impl Facts for Site {
 
     fn requester_entity(&self) -> Option<Entity> {
         self.person.entity.clone()
+    }
+
+    fn requester_owns_anything(&self) -> bool {
+        let me = self.person.entity.clone().map(Fact::Entity);
+        let mut existing = self.things.iter().filter(|(thing, _)| thing.id.is_some());
+        existing.any(|(_, properties)| {
+            let owners = properties.get("owner");
+            me.iter().any(|me| owners.is_some_and(|owners| owners.contains(me)))
+        })
     }
 }
 
