@@ -211,10 +211,14 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         return None;
     }
     let folded = word.to_lowercase();
+    let length = folded.chars().count();
+    let most = 1.max(word.chars().count() / 3);
     candidates
         .into_iter()
+        // Most candidates are out by their length alone.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= most)
         .map(|candidate| (distance(&folded, &candidate.to_lowercase()), candidate))
-        .filter(|&(distance, _)| distance <= 1.max(word.chars().count() / 3))
+        .filter(|&(distance, _)| distance <= most)
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, candidate)| candidate)
 }

@@ -6,6 +6,7 @@ mod filters;
 mod invariants;
 mod lints;
 mod problems;
+mod proof;
 mod rewrites;
 mod sets;
 mod shipped;
