@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
+use loggia_model::Caller;
 use loggia_model::entity::{App, AppObject, Stream};
-use loggia_rules::{Action, Audience, Entity, Listing, ResourceKind};
+use loggia_rules::{Action, Audience, Entity, KindSet, Listing, ResourceKind};
 use parking_lot::Mutex;
 
 use crate::guard::Guard;
@@ -113,6 +114,13 @@ impl Repository {
         })
     }
 
+    /// Those whom the rules cannot tell from the caller where things of this kind are concerned.
+    #[must_use]
+    pub fn audience_of(&self, caller: &Caller, kind: ResourceKind) -> Audience {
+        let site = self.site();
+        Guard::new(&site, caller, self.now()).audience(site.security().reach(kind))
+    }
+
     /// How the kept lists do.
     #[must_use]
     pub fn list_cache(&self) -> ListCache {
@@ -186,6 +194,15 @@ impl Listed for Arc<AppObject> {
 }
 
 impl Subject {
+    /// The kinds that decisions for the list read, or ask rules about.
+    fn reach(self, site: &Site) -> KindSet {
+        let reach = |kind| site.security().reach(kind);
+        match self {
+            Subject::Rows(kind, _) => reach(kind),
+            Subject::Hub => reach(ResourceKind::Stream).union(reach(ResourceKind::App)),
+        }
+    }
+
     /// Nothing that the list is made from has changed since this version.
     fn version(self, site: &Site) -> u64 {
         match self {
@@ -214,7 +231,7 @@ impl Lists {
         if !guard.site().is_served() {
             return make();
         }
-        let key = Key { audience: guard.audience(), subject };
+        let key = Key { audience: guard.audience(subject.reach(guard.site())), subject };
         let version = subject.version(guard.site());
         let Some(list) = self.shelf.lock().place(&key, version) else {
             // Somebody is on a later site already; what they keep stays.

@@ -1,7 +1,7 @@
 //! The one decision point: gates 3 (account) and 5 (rules) for one caller on one snapshot.
 
 use loggia_model::{Caller, Moment, Principal, RequestContext};
-use loggia_rules::{Action, Actions, Audience, Decision, Entity, Outcome, Request};
+use loggia_rules::{Action, Actions, Audience, Decision, Entity, KindSet, Outcome, Request};
 
 use crate::Site;
 use crate::explain;
@@ -67,8 +67,8 @@ impl<'a> Guard<'a> {
         Request::new(self.site.security(), &facts, self.context()).granted(&record.entity())
     }
 
-    /// Those whom the rules cannot tell from the caller.
-    pub(crate) fn audience(&self) -> Audience {
+    /// Those whom the rules about these kinds cannot tell from the caller.
+    pub(crate) fn audience(&self, _kinds: KindSet) -> Audience {
         self.site.security().audience(&self.facts(None), self.context())
     }
 
