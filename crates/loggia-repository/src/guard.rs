@@ -68,8 +68,8 @@ impl<'a> Guard<'a> {
     }
 
     /// Those whom the rules about these kinds cannot tell from the caller.
-    pub(crate) fn audience(&self, _kinds: KindSet) -> Audience {
-        self.site.security().audience(&self.facts(None), self.context())
+    pub(crate) fn audience(&self, kinds: KindSet) -> Audience {
+        self.site.security().audience_of(&self.facts(None), self.context(), kinds)
     }
 
     /// The rows the caller may read, sharing what is found out on the way.

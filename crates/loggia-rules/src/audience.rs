@@ -5,11 +5,10 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use crate::meaning::{Atom, Meaning, PartId, PathId, Terms};
+use crate::digest::{self, Digest};
+use crate::meaning::{Atom, Meaning, PathId, Terms};
 use crate::program::{Root, Step};
-use crate::requester::{
-    Contexts, Mixed, RequesterIndex, for_each_test, mixed, path_of, read_requester,
-};
+use crate::requester::{Mixed, RequesterIndex, Use, for_each_test, mixed, path_of, read_requester};
 use crate::syntax::Comparison;
 use crate::text::fold_into;
 use crate::{
@@ -34,8 +33,9 @@ impl Footprint {
 /// action, from the same rules. Reasons may differ in the values that they show.
 ///
 /// It holds what tells them from others: the truth of conditions on the requester alone, and
-/// attributes only where rules compare them with a resource's. Audiences are of one set of rules;
-/// those of different sets are never equal, unless one is a clone of the other.
+/// attributes only where rules compare them with a resource's. Audiences are of one set of rules,
+/// and those of different sets say nothing of each other, unless the rules on the kinds that they
+/// were asked for are the same: then equal ones get the same answers by both.
 ///
 /// Things that do not exist yet are no part of this: whoever creates a thing owns it, and so may
 /// differ from the others.
@@ -43,13 +43,13 @@ impl Footprint {
 pub struct Audience(Arc<Known>);
 
 struct Known {
-    /// Tells sets of rules apart.
-    rules: Arc<()>,
     context: RequestContext,
-    /// Parts of conditions that are other than for a requester without any attribute.
-    parts: Box<[PartId]>,
+    /// The kinds that it was asked for.
+    kinds: KindSet,
+    /// Parts of conditions that are other than for a requester without any attribute, sorted.
+    parts: Box<[Digest]>,
     /// Values that are compared with the resource's, sorted; paths without any are left out.
-    values: Box<[(PathId, Box<[Value]>)]>,
+    values: Box<[(Digest, Box<[Value]>)]>,
     hash: u64,
 }
 
@@ -74,7 +74,7 @@ impl Audience {
         });
         size_of::<Known>()
             + 2 * size_of::<usize>()
-            + size_of_val::<[PartId]>(&known.parts)
+            + size_of_val::<[Digest]>(&known.parts)
             + size_of_val(&*known.values)
             + values.sum::<usize>()
     }
@@ -91,8 +91,8 @@ impl PartialEq for Audience {
         let (one, other) = (&self.0, &other.0);
         Arc::ptr_eq(one, other)
             || one.hash == other.hash
-                && Arc::ptr_eq(&one.rules, &other.rules)
                 && one.context == other.context
+                && one.kinds == other.kinds
                 && one.parts == other.parts
                 && one.values == other.values
     }
@@ -120,14 +120,13 @@ pub(crate) struct Sets {
     footprint: Footprint,
     compared: Vec<Compared>,
     reach: OnceLock<Vec<KindSet>>,
-    identity: Arc<()>,
 }
 
 /// A path of the requester that some rule compares with the resource.
 #[derive(Debug)]
 struct Compared {
     path: PathId,
-    contexts: Contexts,
+    used: Use,
     /// Whether texts are told apart by more than `=` does.
     is_exact: bool,
     /// Whether only those who own something can pass the comparison.
@@ -142,7 +141,6 @@ impl Sets {
             footprint: footprint(&meaning),
             compared: compared(&meaning),
             reach: OnceLock::new(),
-            identity: Arc::new(()),
             meaning: Arc::new(meaning),
         }
     }
@@ -201,11 +199,11 @@ fn compared(meaning: &Meaning) -> Vec<Compared> {
             };
             let of_path = compared.entry(requester).or_insert_with(|| Compared {
                 path: requester,
-                contexts: Contexts::default(),
+                used: Use::default(),
                 is_exact: false,
                 is_for_owners: true,
             });
-            of_path.contexts.add(rule.context);
+            of_path.used.add(rule);
             of_path.is_exact |= !matches!(comparison, Comparison::Equal | Comparison::NotEqual);
             of_path.is_for_owners &= asks_owner(terms, requester, comparison, resource);
         });
@@ -285,14 +283,30 @@ impl RuleSet {
     /// The audience that the requester belongs to.
     #[must_use]
     pub fn audience(&self, facts: &dyn Facts, context: RequestContext) -> Audience {
+        self.audience_of(facts, context, KindSet::ALL)
+    }
+
+    /// The audience that the requester belongs to where only rules on these kinds are asked: for
+    /// things of one kind, those of its [`RuleSet::reach`]. After a change of other rules the
+    /// requester's audience is still the same.
+    #[must_use]
+    pub fn audience_of(
+        &self,
+        facts: &dyn Facts,
+        context: RequestContext,
+        kinds: KindSet,
+    ) -> Audience {
         let sets = &**self.sets();
         let terms = &sets.meaning.terms;
         let truths = sets.requester.truths(terms, facts, context, &|_| false);
-        let parts = sets.requester.changed(terms, &truths, context);
+        let changed = sets.requester.changed(terms, &truths, context, kinds);
+        let mut parts: Vec<Digest> =
+            changed.into_iter().map(|part| digest::part(terms, part)).collect();
+        parts.sort();
         let (mut read, mut folded) = (Vec::new(), String::new());
         let mut values = Vec::new();
         let mut owns = None;
-        for compared in sets.compared.iter().filter(|path| path.contexts.contains(context)) {
+        for compared in sets.compared.iter().filter(|path| path.used.matters(context, kinds)) {
             if compared.is_for_owners
                 && !*owns.get_or_insert_with(|| facts.requester_owns_anything())
             {
@@ -305,14 +319,15 @@ impl RuleSet {
             known.sort();
             known.dedup();
             if !known.is_empty() {
-                values.push((compared.path, known.into_boxed_slice()));
+                values.push((digest::path(terms, compared.path), known.into_boxed_slice()));
             }
         }
+        values.sort();
         let mut hasher = DefaultHasher::new();
-        (context, &parts, &values).hash(&mut hasher);
+        (context, kinds, &parts, &values).hash(&mut hasher);
         Audience(Arc::new(Known {
-            rules: Arc::clone(&sets.identity),
             context,
+            kinds,
             parts: parts.into(),
             values: values.into(),
             hash: hasher.finish(),

@@ -48,6 +48,7 @@ mod check;
 mod compiled;
 mod condition;
 mod decide;
+mod digest;
 mod explain;
 mod index;
 pub mod lint;

@@ -13,7 +13,7 @@ use crate::meaning::{
 use crate::program::{Root, Step};
 use crate::syntax::Comparison;
 use crate::text::like;
-use crate::{Context, Entity, Fact, Facts, RequestContext, ResourceKind, Subject};
+use crate::{Context, Entity, Fact, Facts, KindSet, RequestContext, ResourceKind, Rule, Subject};
 
 /// Reads a path that begins at the requester or the node.
 pub(crate) fn read_requester(
@@ -242,10 +242,30 @@ pub(crate) struct RequesterIndex {
     /// Tests of two paths, and whether the requester is anonymous.
     others: Vec<(TestId, Contexts)>,
     /// The largest parts of conditions that read nothing but the requester.
-    parts: HashMap<PartId, Contexts>,
+    parts: HashMap<PartId, Use>,
     /// For each test the parts that cannot be other than with no test true, unless some test
     /// that they are listed at is.
     watchers: HashMap<TestId, Vec<PartId>>,
+}
+
+/// Where rules use a part of a condition, or a path.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Use {
+    contexts: Contexts,
+    /// What the rules are about.
+    kinds: KindSet,
+}
+
+impl Use {
+    pub(crate) fn add(&mut self, rule: &Rule) {
+        self.contexts.add(rule.context);
+        self.kinds = self.kinds.union(rule.filter.kinds());
+    }
+
+    /// Whether a rule about one of the kinds uses it in this context.
+    pub(crate) fn matters(&self, context: RequestContext, kinds: KindSet) -> bool {
+        self.contexts.contains(context) && !self.kinds.intersection(kinds).is_empty()
+    }
 }
 
 #[derive(Debug)]
@@ -260,14 +280,14 @@ struct PathTests {
 impl RequesterIndex {
     pub(crate) fn new(meaning: &Meaning) -> RequesterIndex {
         let terms = &meaning.terms;
-        let mut parts: HashMap<PartId, Contexts> = HashMap::new();
+        let mut parts: HashMap<PartId, Use> = HashMap::new();
         let mut tests: BTreeMap<TestId, Contexts> = BTreeMap::new();
         for rule in &meaning.rules {
             for_each_fixed(terms, rule.condition, &mut |part| {
-                let contexts = parts.entry(part).or_default();
-                let before = *contexts;
-                contexts.add(rule.context);
-                if *contexts != before {
+                let used = parts.entry(part).or_default();
+                let before = used.contexts;
+                used.add(rule);
+                if used.contexts != before {
                     for_each_test(terms, part, &mut |test| {
                         tests.entry(test).or_default().add(rule.context);
                     });
@@ -352,17 +372,20 @@ impl RequesterIndex {
         truths
     }
 
-    /// The parts that matter in this context and are other than with no test true.
+    /// The parts that matter to rules about these kinds in this context and are other than with no
+    /// test true.
     pub(crate) fn changed(
         &self,
         terms: &Terms,
         truths: &Truths,
         context: RequestContext,
+        kinds: KindSet,
     ) -> Vec<PartId> {
         let mut changed = Vec::new();
         for test in truths.iter() {
             for &part in self.watchers.get(&test).into_iter().flatten() {
-                let matters = self.parts.get(&part).is_some_and(|parts| parts.contains(context));
+                let matters =
+                    self.parts.get(&part).is_some_and(|used| used.matters(context, kinds));
                 if matters && truths.hold(terms, part) != baseline(terms, part) {
                     changed.push(part);
                 }

@@ -348,6 +348,37 @@ proptest! {
 }
 
 #[test]
+fn visitors_share_their_lists_until_something_in_reach_changes() {
+    let (hub, _) = Hub::public();
+    let repository = &hub.repository;
+    let made = |look: &dyn Fn()| {
+        let before = repository.list_cache();
+        look();
+        let after = repository.list_cache();
+        (after.misses - before.misses, after.hits - before.hits)
+    };
+    let look = || {
+        repository.streams(&hub.visitor()).unwrap();
+        repository.apps(&hub.visitor()).unwrap();
+    };
+    assert_eq!(made(&look), (2, 0), "the first visitor's lists are made");
+    assert_eq!(made(&look), (0, 2), "another visitor's are the same");
+    // A rule about something else, a tag on a rule and an entrance change no list.
+    let other = hub.rule("Tags", "Tag_*", 2, "user.IsAnonymous()");
+    let edit = RuleEdit { tags: Some(vec!["x".to_owned()]), ..RuleEdit::default() };
+    repository.update_rule(&hub.server(), other, None, edit).unwrap();
+    hub.entrance("other", loggia_model::entity::AnonymousMode::Allowed);
+    assert_eq!(made(&look), (0, 2), "a change elsewhere costs nothing");
+    hub.rule("Apps", "App_*", 2, r#"resource.@x = "1""#);
+    assert_eq!(made(&look), (1, 1), "a rule about apps changes what is listed of them");
+    hub.published_app("Trains", EVERYONE);
+    assert_eq!(made(&look), (1, 1), "so does an app");
+    let edit = StreamEdit { tags: Some(vec!["x".to_owned()]), ..StreamEdit::default() };
+    repository.update_stream(&hub.server(), EVERYONE, None, edit).unwrap();
+    assert_eq!(made(&look), (2, 0), "apps are asked for by their streams");
+}
+
+#[test]
 fn kept_lists_are_bounded() {
     let hub = Hub::with_settings(|settings| settings.list_cache_bytes = 20_000);
     hub.rule("By address", "App_*", 2, "resource.@ip = user.environment.ip");
