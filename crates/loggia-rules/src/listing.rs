@@ -1,6 +1,5 @@
 //! Which of many things may one requester act on?
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use crate::plan::Plan;
 use crate::requester::{Mixed, Truths, read_requester};
 use crate::solver::{Algebra, Solver};
 use crate::{Action, Effect, Entity, Fact, Facts, RequestContext, ResourceKind, RuleSet};
+use hashbrown::HashMap;
 
 /// The rules on one kind and action with the requester fixed: what is left of them reads the
 /// thing only. It answers as [`crate::allows`] does.

@@ -5,11 +5,11 @@
 //! negation stands at single tests only, and what reads nothing but the requester is gathered into
 //! parts of its own. Evaluation over sets of things or of requesters works on these numbers.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use regex::Regex;
 
 use crate::program::{Clause, Node, Path, Root, Step, Term, Test};

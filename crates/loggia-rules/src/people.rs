@@ -1,6 +1,5 @@
 //! For which of many requesters does a test hold?
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::meaning::{Atom, PathId, Terms, TestId, TestMeaning};
@@ -10,6 +9,7 @@ use crate::subject_set::{Pool, SetId, SubjectSet};
 use crate::syntax::Comparison;
 use crate::text::fold_into;
 use crate::{Entity, Fact, Facts, RequestContext};
+use hashbrown::HashMap;
 
 /// Many requesters, and who has which value of the attributes that were asked for so far.
 pub(crate) struct People<'a> {

@@ -1,9 +1,10 @@
 //! What can be said of the rules on a kind before a thing of it is known, and which of the rest can
 //! hold for a thing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use hashbrown::HashMap;
 use uuid::Uuid;
 
 use crate::meaning::{Atom, Meaning, Part, PartId, PathId, Reads, Symbol, Terms, TestId};

@@ -3,8 +3,9 @@
 //! Ten thousand rules that compare `user.group` with ten thousand texts cost one look-up for each
 //! group that the requester is in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use hashbrown::HashMap;
 use regex::Regex;
 
 use crate::meaning::{

@@ -4,17 +4,21 @@
 //! Questions of `HasPrivilege` are asked, cut short and remembered as by the plain evaluator, so
 //! this is exact for knots of rules too.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use uuid::Uuid;
 
 use crate::meaning::{Atom, Meaning, Part, PartId, PathId, Terms, TestId};
 use crate::plan::{Known, Plan, PlannedRule};
+use crate::program::Step;
 use crate::questions::{Asking, Questions};
 use crate::requester::{Mixed, Values, follow, holds, mixed, pairs_hold, path_of};
-use crate::{Action, Actions, Effect, Entity, Fact, Facts, RequestContext, ResourceKind, RuleSet};
+use crate::{
+    Action, Actions, Effect, Entity, Fact, Facts, KindSet, RequestContext, ResourceKind, RuleSet,
+    property,
+};
 
 /// What a condition may come to.
 pub(crate) trait Algebra {
@@ -47,11 +51,23 @@ pub(crate) struct Solver<'a, A: Algebra> {
     /// Values of the parts that read nothing but the requester.
     fixed: Vec<Option<A::Value>>,
     pub(crate) plans: Plans<A::Value>,
+    /// Answers within simple questions: those that can lead neither back to themselves nor too
+    /// deep, which the rules tell.
+    answers: HashMap<(Entity, Action), A::Value>,
+    /// Whether a simple question is being answered.
+    is_simple: bool,
+    /// Whether a relation led to a kind of thing that it should not lead to, so that questions may
+    /// be entangled although they seemed simple. From then on nothing is taken for simple.
+    is_surprised: bool,
+    expected: HashMap<(PathId, ResourceKind), KindSet>,
     questions: Questions<A::Value>,
     /// The thing that was asked about last, and what was read of it.
     latest: Option<(Entity, Frame<A::Value>)>,
+    /// The same for conditions that are asked on their own.
+    latest_alone: Option<(Entity, Frame<A::Value>)>,
     spare_frames: Vec<Frame<A::Value>>,
     spare_values: Vec<Vec<A::Value>>,
+    spare_places: Vec<Vec<u32>>,
     folded: String,
 }
 
@@ -90,10 +106,16 @@ impl<'a, A: Algebra> Solver<'a, A> {
             algebra,
             fixed: Vec::new(),
             plans: HashMap::new(),
+            answers: HashMap::new(),
+            is_simple: false,
+            is_surprised: false,
+            expected: HashMap::new(),
             questions: Questions::new(A::FALSE),
             latest: None,
+            latest_alone: None,
             spare_frames: Vec::new(),
             spare_values: Vec::new(),
+            spare_places: Vec::new(),
             folded: String::new(),
         }
     }
@@ -115,22 +137,26 @@ impl<'a, A: Algebra> Solver<'a, A> {
     /// What each action on `entity` comes to.
     pub(crate) fn allowed_each(&mut self, entity: &Entity) -> Vec<(Action, A::Value)> {
         let meaning = Arc::clone(&self.meaning);
-        // Of the others the answer may depend on the action that is asked for.
-        let simple = self.rules.web().simple(entity.kind);
-        let mut each: Vec<(Action, A::Value)> = Vec::with_capacity(Action::ALL.len());
-        if let Some(first) = simple.iter().next() {
-            self.at(entity, first, |solver, frame| {
+        let simple = self.simple(entity.kind);
+        let mut each = self
+            .at_simple(entity, |solver, frame| {
                 let allowed = solver.each(&meaning, entity, simple, Effect::Allow, frame);
                 let forbidden = solver.each(&meaning, entity, simple, Effect::Forbid, frame);
+                let mut each = Vec::with_capacity(Action::ALL.len());
                 for ((action, allowed), (_, forbidden)) in allowed.into_iter().zip(forbidden) {
                     each.push((action, solver.without(allowed, forbidden)));
                 }
-            });
+                each
+            })
+            .unwrap_or_default();
+        // Of the others the answer may depend on the action that is asked for.
+        let open = if each.is_empty() { Actions::ALL } else { Actions::ALL - simple };
+        if !open.is_empty() {
+            for action in open.iter() {
+                each.push((action, self.allowed(entity, action, Actions::ALL)));
+            }
+            each.sort();
         }
-        for action in (Actions::ALL - simple).iter() {
-            each.push((action, self.allowed(entity, action, Actions::ALL)));
-        }
-        each.sort();
         each
     }
 
@@ -151,7 +177,8 @@ impl<'a, A: Algebra> Solver<'a, A> {
                 .filter(|(actions, ..)| actions.contains(action))
                 .filter_map(|&(_, place, value)| Some((id(place)?, value)))
                 .collect();
-            for index in solver.candidates(&meaning, &plan, entity, frame) {
+            let candidates = solver.candidates(&meaning, &plan, entity, frame);
+            for &index in &candidates {
                 let Some(rule) = plan.rules.get(index as usize) else {
                     continue;
                 };
@@ -161,6 +188,7 @@ impl<'a, A: Algebra> Solver<'a, A> {
                         .extend(id(rule.rule).filter(|_| value != A::FALSE).map(|id| (id, value)));
                 }
             }
+            solver.put_back(candidates);
             values
         })
     }
@@ -168,10 +196,15 @@ impl<'a, A: Algebra> Solver<'a, A> {
     /// What a condition on `entity` comes to, asked on its own.
     pub(crate) fn condition(&mut self, entity: &Entity, condition: PartId) -> A::Value {
         let meaning = Arc::clone(&self.meaning);
-        // What is remembered within a question may be otherwise outside of it.
-        self.latest = None;
-        let mut frame = Frame::new();
-        self.part(&meaning.terms, condition, entity, &mut frame)
+        let mut frame = take_frame(&mut self.latest_alone, entity);
+        let value = self.part(&meaning.terms, condition, entity, &mut frame);
+        self.latest_alone = Some((entity.clone(), frame));
+        value
+    }
+
+    /// The actions on a kind of thing that are simple to answer.
+    fn simple(&self, kind: ResourceKind) -> Actions {
+        if self.is_surprised { Actions::NONE } else { self.rules.web().simple(kind) }
     }
 
     /// Runs the outermost question about a thing.
@@ -179,9 +212,14 @@ impl<'a, A: Algebra> Solver<'a, A> {
         &mut self,
         entity: &Entity,
         action: Action,
-        run: impl FnOnce(&mut Self, &mut Frame<A::Value>) -> T,
+        run: impl Fn(&mut Self, &mut Frame<A::Value>) -> T,
     ) -> T {
-        let mut frame = self.take_frame(entity);
+        if self.simple(entity.kind).contains(action)
+            && let Some(result) = self.at_simple(entity, &run)
+        {
+            return result;
+        }
+        let mut frame = take_frame(&mut self.latest, entity);
         self.questions.begin(entity, action);
         let result = run(self, &mut frame);
         self.questions.end();
@@ -189,15 +227,25 @@ impl<'a, A: Algebra> Solver<'a, A> {
         result
     }
 
-    fn take_frame(&mut self, entity: &Entity) -> Frame<A::Value> {
-        match self.latest.take() {
-            Some((latest, frame)) if latest == *entity => frame,
-            Some((_, mut frame)) => {
-                frame.clear();
-                frame
-            }
-            None => Frame::new(),
+    /// Runs questions about a thing that are simple; none if they turn out not to be.
+    fn at_simple<T>(
+        &mut self,
+        entity: &Entity,
+        run: impl FnOnce(&mut Self, &mut Frame<A::Value>) -> T,
+    ) -> Option<T> {
+        if self.is_surprised {
+            return None;
         }
+        let mut frame = take_frame(&mut self.latest, entity);
+        self.is_simple = true;
+        let result = run(self, &mut frame);
+        self.is_simple = false;
+        if self.is_surprised {
+            self.answers.clear();
+            return None;
+        }
+        self.latest = Some((entity.clone(), frame));
+        Some(result)
     }
 
     fn answer(
@@ -251,7 +299,8 @@ impl<'a, A: Algebra> Solver<'a, A> {
         if always != A::FALSE {
             values.push(always);
         }
-        for index in self.candidates(meaning, &plan, entity, frame) {
+        let candidates = self.candidates(meaning, &plan, entity, frame);
+        for &index in &candidates {
             let Some(rule) = plan.rules.get(index as usize) else {
                 continue;
             };
@@ -262,12 +311,14 @@ impl<'a, A: Algebra> Solver<'a, A> {
             if value == A::TRUE {
                 values.clear();
                 self.spare_values.push(values);
+                self.put_back(candidates);
                 return value;
             }
             if value != A::FALSE {
                 values.push(value);
             }
         }
+        self.put_back(candidates);
         self.combine(values, false)
     }
 
@@ -282,7 +333,8 @@ impl<'a, A: Algebra> Solver<'a, A> {
     ) -> Vec<(Action, A::Value)> {
         let plan = self.plan(meaning, entity.kind, actions, effect);
         let mut found: Vec<(Actions, A::Value)> = Vec::new();
-        for index in self.candidates(meaning, &plan, entity, frame) {
+        let candidates = self.candidates(meaning, &plan, entity, frame);
+        for &index in &candidates {
             if let Some(rule) = plan.rules.get(index as usize) {
                 let value = self.planned(meaning, rule, entity, frame);
                 if value != A::FALSE {
@@ -290,6 +342,7 @@ impl<'a, A: Algebra> Solver<'a, A> {
                 }
             }
         }
+        self.put_back(candidates);
         let of_action = |&(action, always): &(Action, A::Value)| {
             let of_action = found.iter().filter(|(actions, _)| actions.contains(action));
             if always == A::TRUE || of_action.clone().any(|&(_, value)| value == A::TRUE) {
@@ -348,7 +401,8 @@ impl<'a, A: Algebra> Solver<'a, A> {
         entity: &Entity,
         frame: &mut Frame<A::Value>,
     ) -> Vec<u32> {
-        let mut candidates = plan.anywhere.clone();
+        let mut candidates = self.spare_places.pop().unwrap_or_default();
+        candidates.extend_from_slice(&plan.anywhere);
         if let Some(id) = entity.id.filter(|_| !plan.by_id.is_empty()) {
             candidates.extend(plan.by_id.get(&id).into_iter().flatten());
         }
@@ -359,6 +413,11 @@ impl<'a, A: Algebra> Solver<'a, A> {
             }
         }
         candidates
+    }
+
+    fn put_back(&mut self, mut places: Vec<u32>) {
+        places.clear();
+        self.spare_places.push(places);
     }
 
     /// What a part of a condition comes to.
@@ -473,16 +532,12 @@ impl<'a, A: Algebra> Solver<'a, A> {
             Some(&(round, Some(value))) if round == frame.round => return value,
             _ => {}
         }
-        let mut is_simple = true;
+        let mut is_constant = true;
         let value = match &meaning.atom {
             Atom::HasPrivilege { path, action } => {
-                let value = self.privilege(terms, *path, *action, entity, frame);
-                let things = self.values(terms, *path, entity, frame);
-                is_simple = things.facts.iter().all(|thing| match thing {
-                    Fact::Entity(thing) => self.rules.web().is_simple(thing.kind, *action),
-                    Fact::Text(_) => true,
-                });
-                value
+                // Within other questions the answer may be another.
+                is_constant = self.is_simple;
+                self.privilege(terms, *path, *action, entity, frame)
             }
             &Atom::Paths { left, comparison, right } => match mixed(terms, test) {
                 Some(mixed) => {
@@ -503,8 +558,7 @@ impl<'a, A: Algebra> Solver<'a, A> {
                 constant::<A>(holds(atom, &meaning.patterns, values))
             }
         };
-        // An answer that may depend on what it is asked within is not remembered.
-        if is_simple {
+        if is_constant {
             if frame.tests.len() <= place {
                 frame.tests.resize(terms.test_count().max(place + 1), (0, None));
             }
@@ -523,12 +577,14 @@ impl<'a, A: Algebra> Solver<'a, A> {
         entity: &Entity,
         frame: &mut Frame<A::Value>,
     ) -> A::Value {
+        let expected = self.expected(terms, path, entity.kind);
         let things = self.values(terms, path, entity, frame);
         let mut found = self.spare_values.pop().unwrap_or_default();
         for thing in &things.facts {
             let Fact::Entity(thing) = thing else {
                 continue;
             };
+            self.is_surprised |= !expected.contains(thing.kind);
             let value = self.ask(thing, action);
             if value == A::TRUE {
                 found.clear();
@@ -542,19 +598,49 @@ impl<'a, A: Algebra> Solver<'a, A> {
         self.combine(found, false)
     }
 
+    /// The kinds of things that a path can lead to.
+    fn expected(&mut self, terms: &Terms, path: PathId, kind: ResourceKind) -> KindSet {
+        *self.expected.entry((path, kind)).or_insert_with(|| {
+            property::follow(kind, terms.steps(path).into_iter().map(Step::name))
+        })
+    }
+
     /// Asks the rules again, about a thing that a condition came upon.
     fn ask(&mut self, entity: &Entity, action: Action) -> A::Value {
+        if self.is_simple {
+            return self.ask_simple(entity, action);
+        }
         match self.questions.ask(self.rules.web(), entity, action) {
             Asking::Answered(value) => value,
             Asking::Open(open) => {
-                let mut frame = self.spare_frames.pop().unwrap_or_else(Frame::new);
-                frame.clear();
-                let meaning = Arc::clone(&self.meaning);
-                let value = self.answer(&meaning, entity, action, action.into(), &mut frame);
-                self.spare_frames.push(frame);
+                let value = self.answer_inner(entity, action);
                 self.questions.answer(open, value)
             }
         }
+    }
+
+    /// Asks where nothing leads back. When it turned out that something does, any answer is as
+    /// good as another: all is asked again.
+    fn ask_simple(&mut self, entity: &Entity, action: Action) -> A::Value {
+        if self.is_surprised {
+            return A::FALSE;
+        }
+        let question = (entity.clone(), action);
+        if let Some(&value) = self.answers.get(&question) {
+            return value;
+        }
+        let value = self.answer_inner(entity, action);
+        self.answers.insert(question, value);
+        value
+    }
+
+    fn answer_inner(&mut self, entity: &Entity, action: Action) -> A::Value {
+        let mut frame = self.spare_frames.pop().unwrap_or_else(Frame::new);
+        frame.clear();
+        let meaning = Arc::clone(&self.meaning);
+        let value = self.answer(&meaning, entity, action, action.into(), &mut frame);
+        self.spare_frames.push(frame);
+        value
     }
 
     /// The values of a path from the thing, with their symbols.
@@ -602,6 +688,18 @@ impl<'a, A: Algebra> Solver<'a, A> {
         if let Some(cell) = frame.values.get_mut(place) {
             cell.1 = values;
         }
+    }
+}
+
+/// The frame of the thing that was asked about last if it is this one, else an empty one.
+fn take_frame<V>(latest: &mut Option<(Entity, Frame<V>)>, entity: &Entity) -> Frame<V> {
+    match latest.take() {
+        Some((latest, frame)) if latest == *entity => frame,
+        Some((_, mut frame)) => {
+            frame.clear();
+            frame
+        }
+        None => Frame::new(),
     }
 }
 

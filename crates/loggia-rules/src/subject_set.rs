@@ -1,8 +1,9 @@
 //! Sets of requesters, as bits.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 /// A set of requesters, by their place in the slice that [`crate::Subjects`] was made of.
 ///

@@ -1,6 +1,6 @@
 //! What a condition comes to while some attributes of the requester are not known.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::audience::attribute;
 use crate::meaning::{Atom, PathId, Terms, TestId, TestMeaning};
