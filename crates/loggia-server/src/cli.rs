@@ -9,11 +9,13 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use loggia_model::{AppId, Prefix};
 use loggia_proxy::edge::Network;
+use loggia_repository::share::Choice;
 use tracing_subscriber::EnvFilter;
 
 use crate::commands;
 use crate::serve;
 use crate::settings::{Given, LogFormat, Settings, resolve};
+use crate::sharing::{self, Wish};
 
 /// Loggia, an analytics hub for visitors and people.
 #[derive(Debug, Parser)]
@@ -35,6 +37,12 @@ enum Command {
     /// Local users, who log in with a password kept here.
     #[command(subcommand)]
     User(User),
+    /// Who streams are open to.
+    #[command(subcommand)]
+    Stream(StreamCommand),
+    /// Who apps and their sheets are for.
+    #[command(subcommand)]
+    App(AppCommand),
     /// Run an app's load script and store its data.
     Reload(Reload),
 }
@@ -136,6 +144,50 @@ enum User {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum StreamCommand {
+    /// Open a stream to visitors and to everybody who has signed in.
+    Public {
+        /// The stream's name or id.
+        stream: String,
+        /// Take it back.
+        #[arg(long)]
+        off: bool,
+        /// Only tell who the stream is open to.
+        #[arg(long, conflicts_with_all = ["off", "preview"])]
+        show: bool,
+        /// Only tell what the change would do.
+        #[arg(long)]
+        preview: bool,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum AppCommand {
+    /// Say who of the stream's readers an app or a sheet is for; without a choice, tell.
+    Audience {
+        /// The app's id.
+        app: AppId,
+        /// One sheet of it, with what is on it: its title or id.
+        #[arg(long)]
+        sheet: Option<String>,
+        /// A member of a list of its own: visitors, signedin, role:ROLE, group:GROUP, user:USER,
+        /// @PROPERTY=VALUE, or owner for nobody else. May be repeated.
+        #[arg(long, value_name = "MEMBER", conflicts_with = "same_as_stream")]
+        own: Vec<String>,
+        /// Everybody who reads the stream.
+        #[arg(long)]
+        same_as_stream: bool,
+        /// Only tell what the change would do.
+        #[arg(long)]
+        preview: bool,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+}
+
 #[derive(Debug, Args)]
 struct Reload {
     /// The app's id.
@@ -203,6 +255,30 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let settings = resolve(None, Given { data: data.data, ..Given::default() })?;
             let password = read_password(&user)?;
             commands::set_password(&settings, &user, &password)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Stream(StreamCommand::Public { stream, off, show, preview, data }) => {
+            let wish = match (show, preview) {
+                (true, _) => Wish::Show,
+                (false, true) => Wish::Preview(!off),
+                (false, false) => Wish::Set(!off),
+            };
+            sharing::stream_public(&data_folder(data)?, &stream, &wish)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::App(AppCommand::Audience { app, sheet, own, same_as_stream, preview, data }) => {
+            let settings = resolve(None, Given { data: data.data, ..Given::default() })?;
+            let choice = match (own.is_empty(), same_as_stream) {
+                (false, _) => Some(sharing::own_list(&settings, &own)),
+                (true, true) => Some(Choice::SameAsStream),
+                (true, false) => None,
+            };
+            let wish = match choice {
+                Some(choice) if preview => Wish::Preview(choice),
+                Some(choice) => Wish::Set(choice),
+                None => Wish::Show,
+            };
+            sharing::audience(&settings, app, sheet.as_deref(), &wish)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Reload(reload) => {

@@ -18,5 +18,6 @@ mod demo;
 pub mod front;
 mod pages;
 pub mod serve;
+mod sharing;
 mod socket;
 mod web;

@@ -122,3 +122,51 @@ async fn the_anonymous_check_reads_the_running_servers_folder() {
     let payroll = report.apps.iter().find(|app| app.name == "Payroll").unwrap();
     assert!(!payroll.can_list && !payroll.can_open);
 }
+
+/// Pages, REST and sockets of a running server agree on who is on a list.
+#[tokio::test]
+async fn a_sheet_and_an_app_for_some_are_hidden_everywhere_at_once() {
+    let hub = Hub::start().await;
+    let mut root = hub.user("root", "").await;
+    let mut ana = hub.user("ana", "").await;
+    let mut visitor = hub.visitor().await;
+    let sheet = hub.repository().site().object_in_app(APP, "overview").unwrap().id;
+    let app_page = format!("/public/sense/app/{APP}");
+    let mut socket = visitor.socket(&format!("/public/app/{APP}"), &[]).await.unwrap();
+    let opened = socket.ask(1, -1, "OpenDoc", json!([APP.text()])).await;
+    assert_eq!(opened["result"]["qReturn"]["qHandle"], json!(1), "{opened}");
+    let got = socket.ask(2, 1, "GetObject", json!(["overview"])).await;
+    let handle = i32::try_from(got["result"]["qReturn"]["qHandle"].as_i64().unwrap()).unwrap();
+
+    let list =
+        json!({ "audience": "own", "members": [{ "type": "user", "value": "LOGGIA\\ana" }] });
+    let path = format!("/app/object/{sheet}/audience");
+    let done = qrs(&mut root, "PUT", &path, Some(&list)).await;
+    assert_eq!(done["lost"]["visitors"], json!(true), "{done}");
+    let page = visitor.page(&app_page).await;
+    assert_eq!(page.data()["app"]["sheets"], json!([]), "the overview leaves it out");
+    for (id, handle, method, params) in
+        [(3, handle, "GetLayout", json!([])), (4, 1, "GetObject", json!(["overview"]))]
+    {
+        let answer = socket.ask(id, handle, method, params).await;
+        assert!(answer.get("error").is_some(), "{method}: {answer}");
+    }
+    let sheets = qrs(&mut ana, "GET", "/app/object", None).await;
+    assert!(sheets.to_string().contains(&sheet.text()), "a member sees it over REST");
+    let page = ana.page(&format!("/sense/app/{APP}")).await;
+    assert_eq!(page.data()["app"]["sheets"][0]["id"], json!("overview"));
+
+    // Now the app, for root: neither the member of the sheet nor visitors meet it any more.
+    let list = json!({ "audience": "own", "members": [{ "type": "role", "value": "RootAdmin" }] });
+    qrs(&mut root, "PUT", &format!("/app/{APP}/audience"), Some(&list)).await;
+    let answer = socket.ask(5, 1, "GetAppLayout", json!([])).await;
+    assert!(answer.get("error").is_some(), "{answer}");
+    assert_eq!(socket.closed_with().await, Some(4006));
+    assert_eq!(visitor.page(&app_page).await.status, 404);
+    let listed = visitor.page("/public/hub").await.data();
+    assert_eq!(listed["hub"]["streams"][0]["apps"], json!([]));
+    let apps = qrs(&mut ana, "GET", "/app", None).await;
+    assert!(!apps.to_string().contains(&APP.text()), "{apps}");
+    let objects = qrs(&mut ana, "GET", "/app/object/full", None).await;
+    assert!(!objects.to_string().contains(&sheet.text()), "{objects}");
+}
