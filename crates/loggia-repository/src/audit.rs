@@ -335,6 +335,7 @@ impl Auditor {
                 }
             }
         }
+        drop((lookers, lookers_after));
         Ok(Matrix {
             subjects: crowd.subjects,
             resources: self.asked(request),
@@ -431,6 +432,7 @@ impl Auditor {
             }
         }
         let rules = rules.iter().map(|candidate| candidate.shown()).collect();
+        drop((lookers, lookers_saved));
         Ok(Audit {
             subjects: crowd.subjects,
             resources: self.asked(request),

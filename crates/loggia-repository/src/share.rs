@@ -287,6 +287,18 @@ impl Crowd {
         self.may(site, RequestContext::Hub, entity, Action::Read)
     }
 
+    /// As [`Crowd::may_read`], of many things, sharing what is found out on the way.
+    fn may_read_each(&self, site: &Site, entities: &[Entity]) -> Vec<Vec<bool>> {
+        self.ask(site, RequestContext::Hub, |subjects| {
+            let mut all = Vec::with_capacity(entities.len());
+            for entity in entities {
+                let set = subjects.may(entity, Action::Read);
+                all.push((0..self.callers.len()).map(|place| set.contains(place)).collect());
+            }
+            all
+        })
+    }
+
     fn may(
         &self,
         site: &Site,

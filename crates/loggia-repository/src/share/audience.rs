@@ -189,32 +189,42 @@ impl Repository {
         };
         let mut notes = notes(site, place, &state, crowd, &may_read);
         if let Some(sheet) = place.sheet {
-            notes.extend(self.loose_objects(site, sheet)?);
+            notes.extend(self.loose_content(site, sheet)?);
         }
         state.notes = notes;
         Ok(state)
     }
 
-    /// Objects that a sheet shows although they are not inside it: they do not follow it.
-    fn loose_objects(&self, site: &Site, sheet: &AppObject) -> Result<Vec<String>, ManageError> {
-        let Some(stored) = self.inner.store.object_properties(sheet.id)? else {
-            return Ok(Vec::new());
-        };
-        let cells = stored.properties.get("cells").and_then(serde_json::Value::as_array);
-        let names = cells.into_iter().flatten().filter_map(|cell| cell.get("name")?.as_str());
-        let is_loose = |name: &&str| {
-            site.object_in_app(sheet.app, name)
-                .is_some_and(|object| !site.sheets_of(object).any(|other| other.id == sheet.id))
-        };
-        Ok(names
-            .filter(is_loose)
-            .map(|name| {
-                format!(
-                    "{name:?} is shown on the sheet but is not inside it, so it stays readable \
-                     with the app"
-                )
-            })
-            .collect())
+    /// What a sheet shows although it is not inside it: that does not follow it.
+    fn loose_content(&self, site: &Site, sheet: &AppObject) -> Result<Vec<String>, ManageError> {
+        let stored = self.inner.store.app_properties(sheet.app)?;
+        let is_inside = |object: &AppObject| site.sheets_of(object).any(|on| on.id == sheet.id);
+        let mut notes = Vec::new();
+        for entry in &stored {
+            let Some(object) = site.object(entry.object).filter(|object| is_inside(object)) else {
+                continue;
+            };
+            let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+            let mut named: Vec<String> =
+                entry.properties.get("qExtendsId").and_then(text).into_iter().collect();
+            if object.id == sheet.id {
+                let cells = entry.properties.get("cells").and_then(serde_json::Value::as_array);
+                named
+                    .extend(cells.into_iter().flatten().filter_map(|cell| text(cell.get("name")?)));
+            }
+            for name in named {
+                let loose = site.object_in_app(sheet.app, &name);
+                if loose.is_some_and(|loose| !is_inside(loose)) {
+                    notes.push(format!(
+                        "{name:?} is shown on the sheet but is not inside it, so it stays \
+                         readable with the app"
+                    ));
+                }
+            }
+        }
+        notes.sort();
+        notes.dedup();
+        Ok(notes)
     }
 }
 
@@ -307,8 +317,11 @@ fn try_list(
         }
     }
     let outsiders = crowd.only(|at| !meant.get(at).copied().unwrap_or(false));
-    for object in place.with_contents(site) {
-        let read = outsiders.may_read(next, &Record::AppObject(object).entity());
+    let contents = place.with_contents(site);
+    let entities: Vec<Entity> =
+        contents.iter().map(|object| Record::AppObject(object).entity()).collect();
+    let each = outsiders.may_read_each(next, &entities);
+    for (object, read) in contents.into_iter().zip(each) {
         for (guest, _) in outsiders.kinds.iter().zip(read).filter(|(_, read)| *read) {
             // What somebody made themselves stays theirs.
             if !is_owner(guest, &[object.owner]) {

@@ -254,14 +254,13 @@ fn state(
     let mut shown: Vec<_> =
         site.apps().filter(|app| app.stream == Some(stream.id)).cloned().collect();
     apps::sort(&mut shown);
-    let visitors = crowd.visitors();
+    let entities: Vec<Entity> = shown.iter().map(|app| Record::App(app).entity()).collect();
+    let each = crowd.visitors().may_read_each(site, &entities);
     let apps = shown
         .into_iter()
-        .map(|app| ShownApp {
-            visitors: visitors
-                .may_read(site, &Record::App(&app).entity())
-                .into_iter()
-                .any(|may_read| may_read),
+        .zip(each)
+        .map(|(app, visitors)| ShownApp {
+            visitors: visitors.into_iter().any(|may_read| may_read),
             is_narrowed: list::is_in_force(site, Thing::App(&app)),
             app,
         })

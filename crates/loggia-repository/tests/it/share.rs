@@ -659,10 +659,23 @@ fn what_a_sheet_shows_without_holding_it_is_told() {
     let edit = ObjectEdit { properties: Some(properties), ..ObjectEdit::default() };
     let repository = &office.hub.repository;
     repository.update_object(&office.hub.server(), office.salaries, None, edit).unwrap();
+    let edit = ObjectEdit {
+        engine_id: Some("master".to_owned()),
+        object_type: Some("masterobject".to_owned()),
+        ..ObjectEdit::default()
+    };
+    repository.create_object(&office.hub.server(), office.app, edit).unwrap();
+    let edit = ObjectEdit {
+        properties: Some(serde_json::json!({ "qExtendsId": "master" })),
+        ..ObjectEdit::default()
+    };
+    let Resource::AppObject(chart) = office.things[2].1 else { unreachable!() };
+    repository.update_object(&office.hub.server(), chart, None, edit).unwrap();
     let done = office.set(SharedPlace::Sheet(office.salaries), &own(&[]));
     expect![[r#"
         Own: visitors false, people 1 of 7
           note: nobody is on the list: only the owner meets the sheet
+          note: "master" is shown on the sheet but is not inside it, so it stays readable with the app
           note: "sold" is shown on the sheet but is not inside it, so it stays readable with the app
     "#]]
     .assert_eq(&state(&done.state));
