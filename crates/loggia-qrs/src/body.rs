@@ -22,7 +22,12 @@ pub(crate) struct Body {
 impl Body {
     /// Reads the body of a request; an error names the place in the text.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Body, Problem> {
-        match parse_json(bytes)? {
+        Body::of(parse_json(bytes)?)
+    }
+
+    /// The members of a value.
+    pub(crate) fn of(value: Value) -> Result<Body, Problem> {
+        match value {
             Value::Object(members) => Ok(Body {
                 members: members
                     .into_iter()
@@ -41,6 +46,11 @@ impl Body {
 
     pub(crate) fn problem(&mut self, place: &'static str, message: impl Into<String>) {
         self.violations.push(Violation::new(place, message));
+    }
+
+    /// Whether something was said about the member already.
+    pub(crate) fn has_problem(&self, place: &str) -> bool {
+        self.violations.iter().any(|violation| violation.place == place)
     }
 
     /// Whether the member is there, `null` included.

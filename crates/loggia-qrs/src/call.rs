@@ -27,6 +27,14 @@ pub(crate) enum Answer {
     Ok(Value),
     Created(Value),
     NoContent,
+    /// JSON that is written already.
+    Json(Vec<u8>),
+    /// Something to be kept as a file.
+    File {
+        content_type: &'static str,
+        name: &'static str,
+        bytes: Vec<u8>,
+    },
 }
 
 impl Call {

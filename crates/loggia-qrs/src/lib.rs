@@ -16,6 +16,10 @@
 //! | `/stream/{id}/public` | who a stream is open to, and the switch that opens it to everybody by a pair of rules |
 //! | `/app/{id}/audience`, `/app/object/{id}/audience` | who of the stream's readers an app or a sheet is for |
 //! | `/systemrule/check` | what is wrong with a rule that is still being written |
+//! | `/systemrule/security/explain` | why somebody may do something, or may not |
+//! | `/systemrule/{security,license,sync}/audit`, `…/audit/matrix` | who may do what, by rule or by cell; `security` also has `…/audit/preview` for an unsaved rule and `…/audit/export` for a table |
+//! | `/systemrule/security/resetdefault` | puts edited shipped rules back |
+//! | `/systemrule/parsetree` | the shape of a condition |
 //!
 //! A rule has the further member `effect`, `allow` or `forbid`; what was saved may carry
 //! `warnings`. Whatever was not done is answered by
@@ -40,6 +44,7 @@ mod about;
 mod body;
 mod call;
 mod collection;
+mod explanation;
 pub mod filter;
 mod problem;
 mod query;
@@ -51,11 +56,13 @@ use axum::Router;
 use axum::body::Body as HttpBody;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use loggia_model::Caller;
 use loggia_repository::Repository;
 use serde_json::Value;
+
+pub use crate::explanation::explanation;
 
 use crate::call::{Answer, Call};
 use crate::problem::Problem;
@@ -94,6 +101,15 @@ pub async fn answer(repository: &Repository, settings: Settings, request: Reques
     match respond(repository, settings, request).await {
         Ok(Answer::Ok(value)) => json_response(StatusCode::OK, &value),
         Ok(Answer::Created(value)) => json_response(StatusCode::CREATED, &value),
+        Ok(Answer::Json(bytes)) => bytes_response(StatusCode::OK, JSON, bytes),
+        Ok(Answer::File { content_type, name, bytes }) => {
+            let mut response = bytes_response(StatusCode::OK, content_type, bytes);
+            let disposition = format!("attachment; filename=\"{name}\"");
+            if let Ok(value) = HeaderValue::from_str(&disposition) {
+                response.headers_mut().insert(CONTENT_DISPOSITION, value);
+            }
+            response
+        }
         Ok(Answer::NoContent) => {
             let mut response = Response::new(HttpBody::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -226,11 +242,17 @@ async fn read_body(headers: &HeaderMap, body: HttpBody, limit: usize) -> Result<
 }
 
 fn json_response(status: StatusCode, value: &Value) -> Response {
-    let mut response = Response::new(HttpBody::from(value.to_string()));
+    bytes_response(status, JSON, value.to_string().into_bytes())
+}
+
+/// With the blank and the parameter: one client tests for `application/json;`.
+const JSON: &str = "application/json; charset=utf-8";
+
+fn bytes_response(status: StatusCode, content_type: &'static str, bytes: Vec<u8>) -> Response {
+    let mut response = Response::new(HttpBody::from(bytes));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    // With the blank and the parameter: one client tests for `application/json;`.
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

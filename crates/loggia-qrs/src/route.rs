@@ -6,6 +6,7 @@ use crate::about;
 use crate::call::{Answer, Call};
 use crate::collection::app::{self, Apps};
 use crate::collection::app_object::{self, AppObjects};
+use crate::collection::audit;
 use crate::collection::exposure;
 use crate::collection::license::{self, Pools};
 use crate::collection::share;
@@ -89,6 +90,17 @@ pub(crate) static ROUTES: &[Route] = &[
     post("systemrule/check", system_rule::check),
     post("systemrule/security/evaluatetransientresources", system_rule::transient),
     get("systemrule/security/exposure", exposure::report),
+    post("systemrule/parsetree", audit::parse_tree),
+    post("systemrule/security/explain", audit::explain),
+    post("systemrule/security/audit", audit::security),
+    post("systemrule/security/audit/matrix", audit::security_matrix),
+    post("systemrule/security/audit/preview", audit::preview),
+    post("systemrule/security/audit/export", audit::export),
+    post("systemrule/security/resetdefault", audit::reset_default),
+    post("systemrule/license/audit", audit::license),
+    post("systemrule/license/audit/matrix", audit::license_matrix),
+    post("systemrule/sync/audit", audit::sync),
+    post("systemrule/sync/audit/matrix", audit::sync_matrix),
     get("systemrule/{id}", one::<SystemRules>),
     post("systemrule", system_rule::create),
     put("systemrule/{id}", system_rule::update),

@@ -164,6 +164,15 @@ pub static LICENSE_POOL: Schema = Schema {
     enums: &[],
 };
 
+/// Sections of hub and console, which are names only.
+pub static SECTION: Schema = Schema { name: "TransientObject", members: &["name"], enums: &[] };
+
+pub static NODE: Schema = Schema {
+    name: "ServerNodeConfiguration",
+    members: &["name", "hostName", "isCentral"],
+    enums: &[],
+};
+
 /// Every type, for `about/api/enums`.
 pub static ALL: [&Schema; 7] =
     [&APP, &APP_OBJECT, &STREAM, &USER, &SYSTEM_RULE, &VIRTUAL_PROXY, &LICENSE_POOL];

@@ -145,7 +145,7 @@ pub(crate) fn property_named(repository: &Repository, id: Uuid) -> Option<String
 }
 
 /// The id of a word that has no row of its own: always the same for the same word (FNV-1a).
-fn word_id(family: &str, word: &str) -> Uuid {
+pub(crate) fn word_id(family: &str, word: &str) -> Uuid {
     let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     for byte in family.bytes().chain([0]).chain(word.bytes()) {
         hash = (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);

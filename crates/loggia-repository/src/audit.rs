@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use loggia_licence::is_named;
-use loggia_model::entity::{RuleCategory, SystemRule, User};
-use loggia_model::{Caller, Moment, RequestContext, RuleId};
+use loggia_model::entity::{Node, RuleCategory, SystemRule, User};
+use loggia_model::{Caller, InternalAccount, Moment, RequestContext, RuleId};
 use loggia_rules::{
     Action, Actions, Effect, Entity, Facts, ResourceFilter, ResourceKind, Rule, RuleSet, Subjects,
     trace,
@@ -39,7 +39,7 @@ pub struct Auditor {
 #[derive(Clone, Debug)]
 pub struct AuditRequest {
     pub category: RuleCategory,
-    /// Ids among [`Auditor::subjects`], in the order of the answer.
+    /// Ids among [`Auditor::subjects`], or of nodes for load balancing, in the order of the answer.
     pub subjects: Vec<Uuid>,
     pub resources: Vec<Entity>,
     /// Typed-in environment and session attributes, the same for everybody.
@@ -62,7 +62,7 @@ pub struct Contexts {
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditSubject {
     pub requester: Requester,
-    /// None for the visitor.
+    /// None for the visitor, and for a node.
     pub user: Option<Arc<User>>,
     /// Why the account gate refuses everything, whatever the rules say.
     pub refused: Option<String>,
@@ -114,8 +114,8 @@ pub struct Application {
     pub contexts: Contexts,
     /// Where it does not hold: what stands in the way.
     pub reason: Option<Failing>,
-    /// Actions that the subject would gain by an unsaved rule.
-    pub gains: Actions,
+    /// Actions that the subject would gain by an unsaved rule; none for saved ones.
+    pub gains: Option<Actions>,
 }
 
 /// The clause that stands in a rule's way.
@@ -198,6 +198,13 @@ impl Repository {
         if !decision.is_allowed() {
             return Err(guard.denied(section, Action::Read, &decision));
         }
+        tracing::info!(
+            target: "loggia::audit",
+            principal = %caller.principal,
+            version = site.version(),
+            "{} looks into the audit",
+            caller.principal
+        );
         let now = self.now();
         Ok(Auditor { site, now })
     }
@@ -221,6 +228,15 @@ impl Auditor {
         users.sort_by(|one, other| one.key.folded().cmp(other.key.folded()));
         let users = users.into_iter().map(|user| self.subject_of(Some(user)));
         std::iter::once(self.subject_of(None)).chain(users).collect()
+    }
+
+    /// The nodes, which load-balancing rules are about in place of requesters.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<AuditSubject> {
+        let mut nodes: Vec<AuditSubject> =
+            self.site.nodes().map(|node| node_subject(node)).collect();
+        nodes.sort_by_cached_key(|node| (node.requester.name.to_lowercase(), node.requester.id));
+        nodes
     }
 
     /// The things of a kind, by name; sections for transient objects.
@@ -256,7 +272,24 @@ impl Auditor {
             }
         }
         rules.sort_by_cached_key(|rule| (rule.record.name.to_lowercase(), rule.record.id));
-        self.applications(request, self.site.security(), &rules, None)
+        if request.category != RuleCategory::Sync {
+            return self.applications(request, self.site.security(), &rules, None);
+        }
+        // Each node is a crowd of its own: what is asked about is read with the node in mind.
+        let mut audit = self.applications(
+            &AuditRequest { subjects: Vec::new(), ..request.clone() },
+            self.site.sync(),
+            &rules,
+            None,
+        )?;
+        for (place, node) in request.subjects.iter().enumerate() {
+            let request = AuditRequest { subjects: vec![*node], ..request.clone() };
+            let of_node = self.applications(&request, self.site.sync(), &rules, None)?;
+            audit.subjects.extend(of_node.subjects);
+            let moved = of_node.applications.into_iter();
+            audit.applications.extend(moved.map(|one| Application { subject: place, ..one }));
+        }
+        Ok(audit)
     }
 
     /// Which cells an unsaved rule would have to do with; with an `id`, in place of that rule.
@@ -390,7 +423,7 @@ impl Auditor {
                         is_allowed: false,
                         contexts: *contexts,
                         reason: None,
-                        gains: Actions::NONE,
+                        gains: saved.map(|_| Actions::NONE),
                     };
                     match compiled {
                         Some(compiled) if !contexts.is_empty() => {
@@ -402,7 +435,7 @@ impl Auditor {
                                 && !(actions - verdicts.forbidden(subject, *contexts)).is_empty();
                             if saved.is_some() && application.is_allowed {
                                 let had = had.get(subject).copied().unwrap_or(Actions::NONE);
-                                application.gains = actions - had;
+                                application.gains = Some(actions - had);
                             }
                         }
                         // A disabled rule is shown where it would hold, and only there.
@@ -487,12 +520,24 @@ impl Auditor {
             return Err(ManageError::Invalid(vec![Violation::new("resourceTake", message)]));
         }
         let typed = resolve::environment(&request.environment).map_err(ManageError::Invalid)?;
-        let mut crowd = Crowd { subjects: Vec::new(), in_hub: Vec::new(), in_console: Vec::new() };
+        let mut crowd =
+            Crowd { subjects: Vec::new(), in_hub: Vec::new(), in_console: Vec::new(), node: None };
+        if request.category == RuleCategory::Sync {
+            for id in &request.subjects {
+                let node = self.site.node((*id).into()).cloned();
+                let node = node.ok_or_else(|| unknown("node", *id))?;
+                let caller = Caller::internal(InternalAccount::Repository);
+                crowd.subjects.push(node_subject(&node));
+                crowd.in_hub.push(Caller { context: RequestContext::Hub, ..caller.clone() });
+                crowd.in_console.push(caller);
+                crowd.node = Some(node);
+            }
+            return Ok(crowd);
+        }
         for id in &request.subjects {
             let user = self.site.user((*id).into());
             if user.is_none() && *id != ANONYMOUS_VISITOR.0 {
-                let message = format!("no user has the id {id}");
-                return Err(ManageError::Invalid(vec![Violation::new("user", message)]));
+                return Err(unknown("user", *id));
             }
             let mut caller = self.caller_of(user);
             let entrance = explain::usual_entrance(&self.site, &caller);
@@ -573,6 +618,8 @@ struct Crowd {
     subjects: Vec<AuditSubject>,
     in_hub: Vec<Caller>,
     in_console: Vec<Caller>,
+    /// The node that load-balancing rules are asked about.
+    node: Option<Arc<Node>>,
 }
 
 /// What is known of everybody in one context.
@@ -595,7 +642,13 @@ impl Crowd {
                 RequestContext::Hub => &self.in_hub,
                 RequestContext::Console => &self.in_console,
             };
-            let facts = callers.iter().map(|caller| SiteFacts::new(site, caller));
+            let facts = callers.iter().map(|caller| {
+                let facts = SiteFacts::new(site, caller);
+                match &self.node {
+                    Some(node) => facts.on_node(node),
+                    None => facts,
+                }
+            });
             View { context, facts: facts.collect() }
         };
         contexts.iter().map(view).collect()
@@ -771,6 +824,21 @@ fn rules_context(context: RequestContext) -> loggia_rules::RequestContext {
 
 fn intersection(one: Actions, other: Actions) -> Actions {
     one - (one - other)
+}
+
+fn node_subject(node: &Node) -> AuditSubject {
+    let requester = Requester {
+        id: node.id.0,
+        key: node.host_name.clone(),
+        name: node.name.clone(),
+        is_anonymous: false,
+    };
+    AuditSubject { requester, user: None, refused: None }
+}
+
+fn unknown(place: &'static str, id: Uuid) -> ManageError {
+    let message = format!("no {place} has the id {id}");
+    ManageError::Invalid(vec![Violation::new(place, message)])
 }
 
 fn too_many_rows(most: usize) -> ManageError {

@@ -11,7 +11,7 @@ use crate::Repository;
 use crate::audit::Auditor;
 use crate::guard::Guard;
 use crate::manage::{ManageError, Violation};
-use crate::record::Record;
+use crate::record::{Record, Resource};
 use crate::resolve::{self, ANONYMOUS_VISITOR, Target};
 use crate::site::{RuleProblem, RuleProblems, Site, compile_rule};
 
@@ -142,6 +142,39 @@ pub struct Unreadable {
     pub message: String,
     /// Bytes from the start of the text that is at fault; none where no text is.
     pub at: Option<usize>,
+}
+
+impl Asked {
+    /// The thing as rules are asked about it.
+    #[must_use]
+    pub fn entity(&self) -> Entity {
+        match self.id {
+            Some(id) => Entity::new(self.kind, id),
+            None if self.kind == ResourceKind::TransientObject => {
+                Entity::transient(self.name.as_str())
+            }
+            None => Entity::to_create(self.kind),
+        }
+    }
+
+    /// The thing for use cases; none for what does not exist.
+    #[must_use]
+    pub fn resource(&self) -> Option<Resource> {
+        let Some(id) = self.id else {
+            let is_section = self.kind == ResourceKind::TransientObject;
+            return is_section.then(|| Resource::Transient(self.name.as_str().into()));
+        };
+        Some(match self.kind {
+            ResourceKind::App => Resource::App(id.into()),
+            ResourceKind::AppObject => Resource::AppObject(id.into()),
+            ResourceKind::Stream => Resource::Stream(id.into()),
+            ResourceKind::User => Resource::User(id.into()),
+            ResourceKind::SystemRule => Resource::Rule(id.into()),
+            ResourceKind::VirtualProxyConfig => Resource::VirtualProxy(id.into()),
+            ResourceKind::ServerNodeConfiguration => Resource::Node(id.into()),
+            _ => Resource::Pool(id.into()),
+        })
+    }
 }
 
 impl Verdict {

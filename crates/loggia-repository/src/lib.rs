@@ -92,7 +92,9 @@ pub use exposure::{Exposure, ExposureDifference, RecordedExposure};
 pub use guard::finding;
 pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use loggia_licence::UtcOffset;
-pub use loggia_rules::{Action, Actions, Decision, Entity, Outcome, ResourceKind};
+pub use loggia_rules::{
+    Action, Actions, Decision, Entity, Outcome, Outline, OutlineTest, ResourceKind, parse_condition,
+};
 pub use manage::{
     AppEdit, Conflict, ManageError, ObjectEdit, PoolEdit, PoolUse, RuleEdit, Saved, ShippedReset,
     StoredObject, StreamEdit, UserEdit, Violation, VirtualProxyEdit,

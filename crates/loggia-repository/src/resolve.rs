@@ -63,13 +63,14 @@ pub(crate) const SECTIONS: &[&str] = &[
 ];
 
 /// Kinds that this release keeps rows of.
-pub(crate) const KINDS: [ResourceKind; 11] = [
+pub(crate) const KINDS: [ResourceKind; 12] = [
     ResourceKind::App,
     ResourceKind::AppObject,
     ResourceKind::Stream,
     ResourceKind::User,
     ResourceKind::SystemRule,
     ResourceKind::VirtualProxyConfig,
+    ResourceKind::ServerNodeConfiguration,
     ResourceKind::LicenseProfessionalAccessGroup,
     ResourceKind::LicenseAnalyzerAccessGroup,
     ResourceKind::LicenseUserAccessGroup,
@@ -425,6 +426,9 @@ pub(crate) fn rows(site: &Site, kind: ResourceKind) -> Box<dyn Iterator<Item = R
         ResourceKind::VirtualProxyConfig => {
             Box::new(site.virtual_proxies().map(|entrance| Record::VirtualProxy(entrance)))
         }
+        ResourceKind::ServerNodeConfiguration => {
+            Box::new(site.nodes().map(|node| Record::Node(node)))
+        }
         kind => Box::new(
             site.pools()
                 .filter(move |pool| pool_kind(pool.kind) == kind)
@@ -441,6 +445,7 @@ fn row(site: &Site, kind: ResourceKind, id: Uuid) -> Option<Record<'_>> {
         ResourceKind::User => Record::User(site.user(id.into())?),
         ResourceKind::SystemRule => Record::Rule(site.rule(id.into())?),
         ResourceKind::VirtualProxyConfig => Record::VirtualProxy(site.virtual_proxy(id.into())?),
+        ResourceKind::ServerNodeConfiguration => Record::Node(site.node(id.into())?),
         kind => {
             let pool = site.pool(id.into())?;
             (pool_kind(pool.kind) == kind).then_some(Record::Pool(pool))?
@@ -457,6 +462,7 @@ fn names(record: Record<'_>) -> Vec<String> {
         }
         Record::AppObject(object) => names.push(object.engine_id.clone()),
         Record::VirtualProxy(entrance) => names.push(entrance.prefix.to_string()),
+        Record::Node(node) => names.push(node.host_name.clone()),
         _ => {}
     }
     names.retain(|name| !name.is_empty());

@@ -125,7 +125,7 @@ fn with_warnings(call: &Call, saved: Saved<SystemRule>) -> Result<Value, Problem
 
 const CATEGORIES: &[(i64, &str)] = &[(0, "Security"), (1, "License"), (2, "Sync")];
 
-fn read(call: &Call, mut body: Body) -> Result<RuleEdit, Problem> {
+pub(super) fn read(call: &Call, mut body: Body) -> Result<RuleEdit, Problem> {
     let category = body.choice("category", CATEGORIES).map(|number| match number {
         0 => RuleCategory::Security,
         1 => RuleCategory::License,
