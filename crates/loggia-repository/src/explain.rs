@@ -259,6 +259,14 @@ impl Auditor {
                 asked: found.asked.iter().map(further).collect(),
             })
         };
+        let mut nearest: Vec<Reason> =
+            decision.nearest.iter().filter_map(|near| reason(near.rule)).collect();
+        // Of rules that are equally near, the one that speaks of fewest kinds is most likely meant.
+        let breadth = |id: RuleId| {
+            let rule = rules.rules().iter().find(|rule| rule.id == id.0);
+            rule.map_or(0, |rule| rule.filter.kinds().iter().count())
+        };
+        nearest.sort_by_cached_key(|near| (near.distance, breadth(near.rule.id)));
         let account = guard.account().err().map(|refusal| refusal.finding);
         let ownerless = caller.is_anonymous() && draft.is_some_and(|draft| draft.needs_owner());
         let verdict = match (&account, decision.outcome) {
@@ -321,7 +329,7 @@ impl Auditor {
             account,
             granted_by: decision.granted_by.iter().filter_map(|&id| reason(id)).collect(),
             forbidden_by: decision.forbidden_by.iter().filter_map(|&id| reason(id)).collect(),
-            nearest: decision.nearest.iter().filter_map(|near| reason(near.rule)).collect(),
+            nearest,
             disabled,
             unreadable,
             elsewhere,

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use loggia_model::{AppId, Prefix};
+use loggia_model::{AppId, Prefix, RequestContext};
 use loggia_proxy::edge::Network;
 use loggia_repository::share::Choice;
+use loggia_repository::{Action, Question};
 use tracing_subscriber::EnvFilter;
 
 use crate::commands;
+use crate::explain;
 use crate::serve;
 use crate::settings::{Given, LogFormat, Settings, resolve};
 use crate::sharing::{self, Wish};
@@ -34,6 +36,9 @@ enum Command {
     Check(Check),
     /// Tell everything that visitors can reach, by which rule and when.
     Exposure(Exposure),
+    /// Tell why somebody may do something, or may not: the rules, and the clause that is in the
+    /// way. Ends with code 0 when it is allowed, 1 when it is refused.
+    Explain(Explain),
     /// Local users, who log in with a password kept here.
     #[command(subcommand)]
     User(User),
@@ -200,6 +205,41 @@ struct Reload {
 }
 
 #[derive(Debug, Args)]
+struct Explain {
+    /// Who: `NONE\anonymous` for a visitor, `DIRECTORY\id`, an id that only one user has, or a
+    /// GUID.
+    #[arg(long)]
+    user: String,
+    /// What: read, update, delete, create, publish, export, exportdata, approve, duplicate,
+    /// changeowner, changerole, offlineaccess or distribute.
+    #[arg(long)]
+    action: Action,
+    /// With what: `App_<id>`, `Stream_<name>`, `QmcSection_App`; a type alone, such as `App`, is
+    /// something to be created.
+    #[arg(long)]
+    resource: String,
+    /// The app that a new App.Object would be made in.
+    #[arg(long, value_name = "APP")]
+    within: Option<String>,
+    /// Where [default: console for its sections, else hub].
+    #[arg(long, value_enum)]
+    context: Option<ExplainContext>,
+    /// An attribute of the session, such as ip=10.0.0.1 or virtualProxy=public. May be repeated.
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    environment: Vec<String>,
+    #[command(flatten)]
+    data: DataFolder,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ExplainContext {
+    Hub,
+    Console,
+}
+
+#[derive(Debug, Args)]
 struct DataFolder {
     /// Folder of everything that is kept [default: data].
     #[arg(long, value_name = "DIR", env = "LOGGIA_DATA")]
@@ -244,6 +284,28 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let against = exposure.against.as_deref();
             let is_same = commands::exposure(&data, exposure.format, against)?;
             Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Explain(asked) => {
+            let mut environment = Vec::new();
+            for text in &asked.environment {
+                let pairs = loggia_repository::environment_pairs(text);
+                environment
+                    .extend(pairs.map_err(|problem| anyhow::anyhow!("{}", problem.message))?);
+            }
+            let question = Question {
+                subject: asked.user,
+                action: asked.action,
+                resource: asked.resource,
+                within: asked.within,
+                context: asked.context.map(|context| match context {
+                    ExplainContext::Hub => RequestContext::Hub,
+                    ExplainContext::Console => RequestContext::Console,
+                }),
+                environment,
+            };
+            let data = data_folder(asked.data)?;
+            let is_allowed = explain::explain(&data, &question, asked.format)?;
+            Ok(if is_allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::User(User::Add { user, name, roles, data }) => {
             let settings = resolve(None, Given { data: data.data, ..Given::default() })?;

@@ -15,6 +15,7 @@ mod clock;
 mod commands;
 mod connection;
 mod demo;
+mod explain;
 pub mod front;
 mod pages;
 pub mod serve;

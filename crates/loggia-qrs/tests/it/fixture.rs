@@ -78,8 +78,15 @@ impl Hub {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        let body =
-            if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        let is_table = parts
+            .headers
+            .get("content-type")
+            .is_some_and(|kind| kind.to_str().unwrap().starts_with("text/csv"));
+        let body = match bytes.as_ref() {
+            [] => Value::Null,
+            table if is_table => Value::String(String::from_utf8(table.to_vec()).unwrap()),
+            json => serde_json::from_slice(json).unwrap(),
+        };
         Reply { status: parts.status, headers: parts.headers, body }
     }
 

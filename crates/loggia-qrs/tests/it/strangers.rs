@@ -170,6 +170,17 @@ async fn strangers_get_nothing_and_learn_nothing() {
         POST   systemrule/check: visitor 403 ben 200 root 200
         POST   systemrule/security/evaluatetransientresources: visitor 200 ben 200 root 200
         GET    systemrule/security/exposure: visitor 403 ben 403 root 200
+        POST   systemrule/parsetree: visitor 403 ben 200 root 200
+        POST   systemrule/security/explain: visitor 403 ben 403 root 400
+        POST   systemrule/security/audit: visitor 403 ben 403 root 200
+        POST   systemrule/security/audit/matrix: visitor 403 ben 403 root 200
+        POST   systemrule/security/audit/preview: visitor 403 ben 403 root 400
+        POST   systemrule/security/audit/export: visitor 403 ben 403 root 200
+        POST   systemrule/security/resetdefault: visitor 403 ben 403 root 200
+        POST   systemrule/license/audit: visitor 403 ben 403 root 200
+        POST   systemrule/license/audit/matrix: visitor 403 ben 403 root 200
+        POST   systemrule/sync/audit: visitor 403 ben 403 root 200
+        POST   systemrule/sync/audit/matrix: visitor 403 ben 403 root 200
         GET    systemrule/{id}: visitor 404 ben 404 root 200
         POST   systemrule: visitor 403 ben 403 root 400
         PUT    systemrule/{id}: visitor 404 ben 404 root 200

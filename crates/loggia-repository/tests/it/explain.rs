@@ -145,26 +145,26 @@ fn a_refusal_names_the_nearest_clause_of_each_rule_and_what_it_saw() {
         &[r"NONE\anonymous read App_Budget", r"LOGGIA\ben read Stream_Team", "ana read App_Budget"],
         expect![[r#"
             NONE\anonymous read App_Budget: noGrant (NONE\anonymous, "Budget", hub)
-                not by OwnerRead 1 at 1:24 resource.owner = user
-                    resource.owner: User_<sa_repository>
-                    user: no value
                 not by Stream 1 at 1:36 resource.stream.HasPrivilege("read")
                     resource.stream Stream_<Team>: read not granted
                     asked read of "Team": not granted
+                not by OwnerRead 1 at 1:24 resource.owner = user
+                    resource.owner: User_<sa_repository>
+                    user: no value
                 not by Owner 2 at 1:24 resource.owner = user
                     resource.owner: User_<sa_repository>
                     user: no value
                 not by ServiceAccount 2 at 1:1 user.userDirectory = "INTERNAL"
                     user.userDirectory: "NONE"
             LOGGIA\ben read Stream_Team: noGrant (LOGGIA\ben, "Team", hub)
+                not by TeamRead 1 at 1:1 user.group = "staff"
+                    user.group: "sales"
                 not by Owner 1 at 1:24 resource.owner = user
                     resource.owner: User_<sa_repository>
                     user: User_<ben>
                 not by OwnerRead 1 at 1:24 resource.owner = user
                     resource.owner: User_<sa_repository>
                     user: User_<ben>
-                not by TeamRead 1 at 1:1 user.group = "staff"
-                    user.group: "sales"
                 not by ServiceAccount 2 at 1:1 user.userDirectory = "INTERNAL"
                     user.userDirectory: "LOGGIA"
             ana read App_Budget: allowed (LOGGIA\ana, "Budget", hub)
@@ -220,12 +220,12 @@ fn what_comes_before_and_after_the_rules_is_told_too() {
                     user.roles: "RootAdmin"
                 in the other context: false
             root read App_Budget: noGrant (LOGGIA\root, "Budget", hub)
-                not by OwnerRead 1 at 1:24 resource.owner = user
-                    resource.owner: User_<sa_repository>
-                    user: User_<root>
                 not by Stream 1 at 1:36 resource.stream.HasPrivilege("read")
                     resource.stream Stream_<Team>: read not granted
                     asked read of "Team": not granted
+                not by OwnerRead 1 at 1:24 resource.owner = user
+                    resource.owner: User_<sa_repository>
+                    user: User_<root>
                 not by Opened 2 at 1:1 user.IsAnonymous()
                     the requester has signed in
                 not by Owner 2 at 1:24 resource.owner = user
@@ -235,14 +235,14 @@ fn what_comes_before_and_after_the_rules_is_told_too() {
                     user.userDirectory: "LOGGIA"
                 in the other context: true
             ben read Stream_Team: noGrant (LOGGIA\ben, "Team", hub)
+                not by TeamRead 1 at 1:1 user.group = "staff"
+                    user.group: "sales"
                 not by Owner 1 at 1:24 resource.owner = user
                     resource.owner: User_<sa_repository>
                     user: User_<ben>
                 not by OwnerRead 1 at 1:24 resource.owner = user
                     resource.owner: User_<sa_repository>
                     user: User_<ben>
-                not by TeamRead 1 at 1:1 user.group = "staff"
-                    user.group: "sales"
                 not by ServiceAccount 2 at 1:1 user.userDirectory = "INTERNAL"
                     user.userDirectory: "LOGGIA"
                 disabled: Off

@@ -3,6 +3,7 @@
 mod attacks;
 mod demo;
 mod entrances;
+mod explaining;
 mod requirements;
 mod signing_in;
 mod support;

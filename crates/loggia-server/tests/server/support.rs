@@ -106,6 +106,11 @@ impl Hub {
         Hub { running, data }
     }
 
+    /// The folder that the server keeps everything in.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     pub(crate) fn repository(&self) -> &Repository {
         &self.running.front.repository
     }
