@@ -535,6 +535,8 @@ fn an_app_for_some_is_gone_for_the_others() {
         gained visitors false, []; lost visitors true, ["fred"]
     "#]]
     .assert_eq(&(state(&done.state) + &change(&done)));
+    let site = office.hub.repository.site();
+    assert!(site.security().cyclic_rules().is_empty(), "lists ask nothing that asks them");
     // What is deleted takes its lists along.
     let before = office.hub.repository.site().rules().count();
     office.hub.repository.delete_app(&office.hub.server(), office.app).unwrap();
