@@ -1,6 +1,6 @@
 //! What must hold for every set of rules, tried on many random ones.
 //!
-//! An ordinary run tries [`ORDINARY`] cases of every property, a nightly one [`NIGHTLY`]:
+//! An ordinary run compares [`ORDINARY`] answers for every property, a nightly one [`NIGHTLY`]:
 //!
 //! ```text
 //! LOGGIA_CASES=nightly cargo nextest run --profile nightly -p loggia-rules proof
@@ -15,6 +15,7 @@ mod decisions;
 mod interpreter;
 mod language;
 mod random;
+mod sets;
 mod shrink;
 mod texts;
 mod world;
@@ -27,9 +28,11 @@ use random::Random;
 const ORDINARY: usize = 20_000;
 const NIGHTLY: usize = 1_000_000;
 
-/// Tries a property on random cases until it has seen enough questions. The property tells what
-/// is wrong with a case.
-fn prove(name: &str, make: impl Fn(u64) -> Case, property: impl Fn(&Case) -> Result<(), String>) {
+/// How many answers were compared, or what is wrong.
+type Finding = Result<usize, String>;
+
+/// Tries a property on random cases until it has compared enough answers.
+fn prove(name: &str, make: impl Fn(u64) -> Case, property: impl Fn(&Case) -> Finding) {
     let mut seeds = Random::new(first_seed());
     let wanted = wanted();
     // What panics on the way is told once, with its case.
@@ -38,25 +41,27 @@ fn prove(name: &str, make: impl Fn(u64) -> Case, property: impl Fn(&Case) -> Res
     let (mut seen, mut seed) = (0, first_seed());
     while seen < wanted {
         let case = make(seed);
-        seen += case.questions.len();
-        if let Some(why) = failure(&case, &property) {
-            let report = report(name, seed, case, why, &property);
-            panic::set_hook(hook);
-            panic!("{report}");
+        match attempt(&case, &property) {
+            Ok(compared) => seen += compared,
+            Err(why) => {
+                let report = report(name, seed, case, why, &property);
+                panic::set_hook(hook);
+                panic!("{report}");
+            }
         }
         seed = seeds.next();
     }
     panic::set_hook(hook);
 }
 
-/// What is wrong, panics included.
-fn failure(case: &Case, property: &impl Fn(&Case) -> Result<(), String>) -> Option<String> {
+/// The property of one case; to panic is wrong as well.
+fn attempt(case: &Case, property: &impl Fn(&Case) -> Finding) -> Finding {
     match panic::catch_unwind(AssertUnwindSafe(|| property(case))) {
-        Ok(result) => result.err(),
+        Ok(finding) => finding,
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-            Some(format!("panicked: {}", text.unwrap_or_default()))
+            Err(format!("panicked: {}", text.unwrap_or_default()))
         }
     }
 }
@@ -75,7 +80,7 @@ fn report(
     seed: u64,
     case: Case,
     why: String,
-    property: &impl Fn(&Case) -> Result<(), String>,
+    property: &impl Fn(&Case) -> Finding,
 ) -> String {
     let compiles = |case: &Case| {
         let compile = || case.rules.iter().for_each(|rule| drop(rule.compile()));
@@ -84,7 +89,7 @@ fn report(
     // A smaller case must fail for what it shows, not for conditions that lost their meaning.
     let is_sound = compiles(&case);
     let fails = |case: &Case| {
-        if is_sound && !compiles(case) { None } else { failure(case, property) }
+        if is_sound && !compiles(case) { None } else { attempt(case, property).err() }
     };
     let (case, why) = shrink::shrink(case, why, &fails);
     format!(

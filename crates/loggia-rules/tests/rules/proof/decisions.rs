@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::case::{Case, Question, RuleText, Style};
 use super::interpreter::Interpreter;
 use super::language::Expr;
-use super::prove;
 use super::random::Random;
+use super::{Finding, prove};
 
 macro_rules! ensure {
     ($holds:expr, $($why:tt)*) => {
@@ -59,7 +59,7 @@ fn compiled_rules_decide_as_the_oracle_does() {
                 ensure!(found == expected, "{question}\nshared {found:?}, oracle {expected:?}");
             }
         }
-        Ok(())
+        Ok(case.questions.len())
     });
 }
 
@@ -74,7 +74,7 @@ fn decisions_are_what_the_language_says() {
         let rules = case.compiled();
         if !rules.cyclic_rules().is_empty() {
             // What is answered within a circle is the oracle's to say.
-            return Ok(());
+            return Ok(0);
         }
         for question in &case.questions {
             let Question { entity, action, context, .. } = question;
@@ -106,7 +106,7 @@ fn decisions_are_what_the_language_says() {
                 ensure!(refusal.distance > 0, "{question}\na refusal for nothing: {refusal:#?}");
             }
         }
-        Ok(())
+        Ok(case.questions.len())
     });
 }
 
@@ -146,7 +146,7 @@ fn how_a_condition_is_written_never_matters() {
             let (one, other) = (decide(&one), decide(&other));
             ensure!(one == other, "{question}\n{one:?}\n{other:?}");
         }
-        Ok(())
+        Ok(case.questions.len())
     });
 }
 
@@ -176,7 +176,7 @@ fn a_rule_is_the_sum_of_its_parts() {
         let (whole, parts) = (case.compiled(), RuleSet::new(parts));
         if !whole.cyclic_rules().is_empty() {
             // How far circles are followed depends on how many rules make them up.
-            return Ok(());
+            return Ok(0);
         }
         for question in &case.questions {
             let Question { entity, action, context, .. } = question;
@@ -185,7 +185,7 @@ fn a_rule_is_the_sum_of_its_parts() {
             let parts = allows(&parts, &facts, *context, entity, *action);
             ensure!(whole == parts, "{question}\nwhole {whole}, parts {parts}");
         }
-        Ok(())
+        Ok(case.questions.len())
     });
 }
 
@@ -221,7 +221,7 @@ fn forbid_wins() {
             let found = decide(&harmless, &facts, *context, entity, *action);
             ensure!(found == decision, "{question}\n{decision:#?}\n{found:#?}");
         }
-        Ok(())
+        Ok(case.questions.len())
     });
 }
 
@@ -233,7 +233,7 @@ fn a_further_grant_takes_nothing_away() {
     let monotone = |seed| Case::of_style(seed, Style::Monotone);
     prove("a_further_grant_takes_nothing_away", monotone, |case| {
         if case.rules.is_empty() || !case.compiled().cyclic_rules().is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let all: Vec<Rule> = case.rules.iter().map(RuleText::compile).collect();
         let whole = RuleSet::new(all.clone());
@@ -259,7 +259,7 @@ fn a_further_grant_takes_nothing_away() {
                 }
             }
         }
-        Ok(())
+        Ok(case.rules.len() * case.questions.len())
     });
 }
 
@@ -312,7 +312,7 @@ fn a_changed_set_is_the_set_made_anew() {
     });
 }
 
-fn same_decisions(case: &Case, one: &RuleSet, other: &RuleSet) -> Result<(), String> {
+fn same_decisions(case: &Case, one: &RuleSet, other: &RuleSet) -> Finding {
     for question in &case.questions {
         let Question { entity, action, context, .. } = question;
         let facts = case.facts(question);
@@ -320,7 +320,7 @@ fn same_decisions(case: &Case, one: &RuleSet, other: &RuleSet) -> Result<(), Str
         let found = decide(other, &facts, *context, entity, *action);
         ensure!(found == expected, "{question}\n{expected:#?}\n{found:#?}");
     }
-    Ok(())
+    Ok(case.questions.len())
 }
 
 /// The generator must find both answers of everything, or it proves nothing.
