@@ -5,6 +5,8 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
+use hashbrown::{HashMap, HashSet};
+
 use crate::digest::{self, Digest};
 use crate::meaning::{Atom, Meaning, PathId, Terms};
 use crate::program::{Root, Step};
@@ -12,7 +14,7 @@ use crate::requester::{Mixed, RequesterIndex, Use, for_each_test, mixed, path_of
 use crate::syntax::Comparison;
 use crate::text::fold_into;
 use crate::{
-    Action, Entity, Fact, Facts, KindSet, RequestContext, ResourceKind, RuleSet, property,
+    Action, Actions, Entity, Fact, Facts, KindSet, RequestContext, ResourceKind, RuleSet, property,
 };
 
 /// Which attributes of a requester the rules read.
@@ -126,6 +128,7 @@ pub(crate) struct Sets {
 #[derive(Debug)]
 struct Compared {
     path: PathId,
+    digest: Digest,
     used: Use,
     /// Whether texts are told apart by more than `=` does.
     is_exact: bool,
@@ -199,6 +202,7 @@ fn compared(meaning: &Meaning) -> Vec<Compared> {
             };
             let of_path = compared.entry(requester).or_insert_with(|| Compared {
                 path: requester,
+                digest: digest::path(terms, requester),
                 used: Use::default(),
                 is_exact: false,
                 is_for_owners: true,
@@ -226,51 +230,71 @@ fn asks_owner(terms: &Terms, requester: PathId, comparison: Comparison, resource
 
 /// For each kind the kinds that a decision about it can read.
 fn reaches(meaning: &Meaning) -> Vec<KindSet> {
+    // Many rules read the same, so what they read is followed once.
+    let mut uses: HashMap<(PathId, Option<Action>), HashMap<KindSet, Actions>> = HashMap::new();
+    for rule in &meaning.rules {
+        for_each_test(&meaning.terms, rule.condition, &mut |test| {
+            let (paths, asked) = match meaning.terms.test(test).map(|meaning| &meaning.atom) {
+                Some(&Atom::Paths { left, right, .. }) => ([Some(left), Some(right)], None),
+                Some(&Atom::HasPrivilege { path, action }) => ([Some(path), None], Some(action)),
+                Some(atom) => ([path_of(atom), None], None),
+                None => return,
+            };
+            for path in paths.into_iter().flatten() {
+                if meaning.terms.root(path) == Root::Resource {
+                    let by_kinds = uses.entry((path, asked)).or_default();
+                    *by_kinds.entry(rule.filter.kinds()).or_default() |= rule.actions;
+                }
+            }
+        });
+    }
+    let mut leads: HashMap<(ResourceKind, Action), Leads> = HashMap::new();
+    for (&(path, asked), by_kinds) in &uses {
+        let steps = meaning.terms.steps(path);
+        for (kinds, actions) in by_kinds {
+            for kind in kinds.iter() {
+                let ends = |length: usize| {
+                    property::follow(kind, steps.iter().take(length).map(|step| step.name()))
+                };
+                // The thing at the end is only named, not read, unless rules are asked.
+                let read = (0..steps.len()).map(ends).fold(KindSet::NONE, KindSet::union);
+                let asked = asked.map(|action| (ends(steps.len()), action));
+                for action in actions.iter() {
+                    let leads = leads.entry((kind, action)).or_default();
+                    leads.read = leads.read.union(read);
+                    leads.asked.extend(asked);
+                }
+            }
+        }
+    }
     let of_kind = |kind: ResourceKind| {
         let mut reached = KindSet::only(kind);
-        let mut asked: BTreeSet<(u32, Action)> =
-            Action::ALL.into_iter().map(|action| (kind as u32, action)).collect();
         let mut open: Vec<(ResourceKind, Action)> =
             Action::ALL.into_iter().map(|action| (kind, action)).collect();
-        while let Some((kind, action)) = open.pop() {
-            for rule in meaning.rules_on(kind).filter(|rule| rule.actions.contains(action)) {
-                for_each_test(&meaning.terms, rule.condition, &mut |test| {
-                    let Some(atom) = meaning.terms.test(test).map(|meaning| &meaning.atom) else {
-                        return;
-                    };
-                    let paths = match *atom {
-                        Atom::Paths { left, right, .. } => [Some(left), Some(right)],
-                        _ => [path_of(atom), None],
-                    };
-                    for path in paths.into_iter().flatten() {
-                        if meaning.terms.root(path) != Root::Resource {
-                            continue;
-                        }
-                        let steps = meaning.terms.steps(path);
-                        let ends = |length: usize| {
-                            let names = steps.iter().take(length).map(|step| step.name());
-                            property::follow(kind, names)
-                        };
-                        // The thing at the end is only named, not read, unless rules are asked.
-                        for length in 0..steps.len() {
-                            reached = reached.union(ends(length));
-                        }
-                        let Atom::HasPrivilege { action, .. } = *atom else {
-                            continue;
-                        };
-                        for kind in ends(steps.len()).iter() {
-                            reached = reached.union(KindSet::only(kind));
-                            if asked.insert((kind as u32, action)) {
-                                open.push((kind, action));
-                            }
-                        }
-                    }
-                });
+        let mut seen: HashSet<(ResourceKind, Action)> = open.iter().copied().collect();
+        while let Some(leads) = open.pop().map(|question| leads.get(&question)) {
+            let Some(leads) = leads else {
+                continue;
+            };
+            reached = reached.union(leads.read);
+            for &(kinds, action) in &leads.asked {
+                reached = reached.union(kinds);
+                open.extend(
+                    kinds.iter().map(|kind| (kind, action)).filter(|&asked| seen.insert(asked)),
+                );
             }
         }
         reached
     };
     ResourceKind::ALL.iter().map(|&kind| of_kind(kind)).collect()
+}
+
+/// What the rules on a kind and an action read.
+#[derive(Default)]
+struct Leads {
+    read: KindSet,
+    /// What they ask, of things of which kinds.
+    asked: HashSet<(KindSet, Action)>,
 }
 
 impl RuleSet {
@@ -298,11 +322,8 @@ impl RuleSet {
     ) -> Audience {
         let sets = &**self.sets();
         let terms = &sets.meaning.terms;
-        let truths = sets.requester.truths(terms, facts, context, &|_| false);
-        let changed = sets.requester.changed(terms, &truths, context, kinds);
-        let mut parts: Vec<Digest> =
-            changed.into_iter().map(|part| digest::part(terms, part)).collect();
-        parts.sort();
+        let truths = sets.requester.truths(terms, facts, context, kinds, &|_| false);
+        let parts = sets.requester.changed(terms, &truths, context, kinds);
         let (mut read, mut folded) = (Vec::new(), String::new());
         let mut values = Vec::new();
         let mut owns = None;
@@ -319,7 +340,7 @@ impl RuleSet {
             known.sort();
             known.dedup();
             if !known.is_empty() {
-                values.push((digest::path(terms, compared.path), known.into_boxed_slice()));
+                values.push((compared.digest, known.into_boxed_slice()));
             }
         }
         values.sort();

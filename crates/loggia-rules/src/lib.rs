@@ -59,6 +59,7 @@ mod outline;
 mod paths;
 mod people;
 mod plan;
+mod prefix;
 mod program;
 mod property;
 mod questions;

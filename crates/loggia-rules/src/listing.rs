@@ -7,7 +7,7 @@ use crate::meaning::{PathId, Terms, TestId};
 use crate::plan::Plan;
 use crate::requester::{Mixed, Truths, read_requester};
 use crate::solver::{Algebra, Solver};
-use crate::{Action, Effect, Entity, Fact, Facts, RequestContext, ResourceKind, RuleSet};
+use crate::{Action, Effect, Entity, Fact, Facts, KindSet, RequestContext, ResourceKind, RuleSet};
 use hashbrown::HashMap;
 
 /// The rules on one kind and action with the requester fixed: what is left of them reads the
@@ -30,7 +30,8 @@ impl<'a> Listing<'a> {
     ) -> Listing<'a> {
         let sets = rules.sets();
         let meaning = Arc::clone(&sets.meaning);
-        let truths = sets.requester.truths(&meaning.terms, facts, context, &|_| false);
+        let truths =
+            sets.requester.truths(&meaning.terms, facts, context, KindSet::ALL, &|_| false);
         let algebra = OneRequester { facts, context, truths, values: HashMap::new() };
         let mut solver = Solver::new(rules, facts, context, algebra);
         let mut plan = |effect| solver.plan(&meaning, kind, action.into(), effect);

@@ -14,7 +14,7 @@ use regex::Regex;
 
 use crate::program::{Clause, Node, Path, Root, Step, Term, Test};
 use crate::syntax::Comparison;
-use crate::text::{equal, fold_into, like};
+use crate::text::{Glob, equal, fold_into, like};
 use crate::{Action, KindSet, ResourceKind, Rule, RuleSet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,6 +108,7 @@ pub(crate) struct TestMeaning {
     pub(crate) atom: Atom,
     pub(crate) reads: Reads,
     pub(crate) patterns: Box<[Regex]>,
+    pub(crate) globs: Box<[Glob]>,
     cost: u32,
 }
 
@@ -191,15 +192,8 @@ impl Meaning {
         Meaning { terms, rules: meanings, by_kind }
     }
 
-    /// The rules whose filters can match a thing of this kind.
-    pub(crate) fn rules_on(&self, kind: ResourceKind) -> impl Iterator<Item = &RuleMeaning> {
-        self.numbered_rules_on(kind).map(|(_, rule)| rule)
-    }
-
-    pub(crate) fn numbered_rules_on(
-        &self,
-        kind: ResourceKind,
-    ) -> impl Iterator<Item = (u32, &RuleMeaning)> {
+    /// The rules whose filters can match a thing of this kind, with their places.
+    pub(crate) fn rules_on(&self, kind: ResourceKind) -> impl Iterator<Item = (u32, &RuleMeaning)> {
         let places = self.by_kind.get(kind as usize).map_or(&[][..], Vec::as_slice);
         places.iter().filter_map(|&place| Some((place, self.rules.get(place as usize)?)))
     }
@@ -449,15 +443,15 @@ impl Terms {
     }
 
     fn atom(&mut self, atom: Atom) -> PartId {
-        self.atom_with(atom, &[])
+        self.atom_with(atom, Box::default(), Box::default())
     }
 
-    fn atom_with(&mut self, atom: Atom, patterns: &[Regex]) -> PartId {
+    fn atom_with(&mut self, atom: Atom, patterns: Box<[Regex]>, globs: Box<[Glob]>) -> PartId {
         if let Some(&number) = self.atoms.0.get(&atom) {
             return self.part(Part::Test(TestId(number)));
         }
         let (reads, cost) = self.classify(&atom);
-        self.tests.push(TestMeaning { atom: atom.clone(), reads, patterns: patterns.into(), cost });
+        self.tests.push(TestMeaning { atom: atom.clone(), reads, patterns, globs, cost });
         let test = TestId(self.atoms.add(atom));
         self.part(Part::Test(test))
     }
@@ -609,16 +603,21 @@ impl Terms {
                 }
             }
             Comparison::Like => {
-                let globs = side.globs.iter().map(|&glob| Box::from(glob));
-                let texts = side.texts.iter().map(|&text| Box::from(&**text));
-                Atom::Like { path, patterns: sorted(globs.chain(texts)) }
+                let mut globs: Vec<Glob> = side.globs.iter().map(|&glob| glob.clone()).collect();
+                globs.sort_by(|one, other| str::cmp(one, other));
+                let patterns = globs.iter().map(|glob| Box::from(&**glob)).collect();
+                return self.atom_with(Atom::Like { path, patterns }, Box::default(), globs.into());
             }
             Comparison::Matches => {
                 let mut patterns: Vec<Regex> =
                     side.patterns.iter().map(|&pattern| pattern.clone()).collect();
                 patterns.sort_by(|one, other| one.as_str().cmp(other.as_str()));
                 let sources = patterns.iter().map(|pattern| pattern.as_str().into()).collect();
-                return self.atom_with(Atom::Matches { path, sources }, &patterns);
+                return self.atom_with(
+                    Atom::Matches { path, sources },
+                    patterns.into(),
+                    Box::default(),
+                );
             }
         };
         self.atom(atom)
@@ -637,7 +636,7 @@ fn sorted<T: Ord>(texts: impl IntoIterator<Item = T>) -> Box<[T]> {
 struct Side<'t> {
     paths: Vec<&'t Path>,
     texts: Vec<&'t Arc<str>>,
-    globs: Vec<&'t str>,
+    globs: Vec<&'t Glob>,
     patterns: Vec<&'t Regex>,
 }
 
@@ -661,10 +660,11 @@ impl<'t> Side<'t> {
 
     /// Whether a text on the left passes the comparison with some text or pattern here.
     fn is_met_by(&self, comparison: Comparison, left: &str) -> bool {
-        let texts = || self.texts.iter().map(|text| &***text).chain(self.globs.iter().copied());
-        texts().any(|right| texts_hold(left, comparison, right))
-            || comparison == Comparison::Matches
-                && self.patterns.iter().any(|pattern| pattern.is_match(left))
+        match comparison {
+            Comparison::Like => self.globs.iter().any(|glob| glob.matches(left)),
+            Comparison::Matches => self.patterns.iter().any(|pattern| pattern.is_match(left)),
+            _ => self.texts.iter().any(|right| texts_hold(left, comparison, right)),
+        }
     }
 }
 

@@ -121,12 +121,12 @@ impl<'a> People<'a> {
                 holders.without_only(pool, terms.written(*symbol), true, folded)
             }
             Atom::DiffersExactly { text, .. } => holders.without_only(pool, text, false, folded),
-            atom => {
+            _ => {
                 let mut one = Values::default();
                 let passing = holders.values.iter().filter(|(value, _)| {
                     one.clear();
                     one.facts.push(value.clone());
-                    holds(atom, &meaning.patterns, &one)
+                    holds(meaning, &one)
                 });
                 pool.of(passing.flat_map(|(_, group)| group.members.iter().copied()))
             }

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use uuid::Uuid;
 
 use crate::meaning::{Atom, Meaning, Part, PartId, PathId, Reads, Symbol, Terms, TestId};
-use crate::program::Root;
+use crate::prefix::{Prefixes, prefixes};
 use crate::requester::mixed;
 use crate::solver::{Algebra, Solver, constant};
 use crate::{Action, Actions, Effect, ResourceKind};
@@ -26,7 +26,14 @@ pub(crate) struct Plan<V> {
     pub(crate) anywhere: Vec<u32>,
     pub(crate) by_id: HashMap<Uuid, Vec<u32>>,
     /// Rules that hold only for things with some value at the end of a path.
-    pub(crate) by_value: Vec<(PathId, HashMap<Symbol, Vec<u32>>)>,
+    pub(crate) by_value: Vec<(PathId, ByValue)>,
+}
+
+/// Rules by values of one path.
+#[derive(Default)]
+pub(crate) struct ByValue {
+    pub(crate) by_symbol: HashMap<Symbol, Vec<u32>>,
+    pub(crate) by_prefix: Prefixes<u32>,
 }
 
 pub(crate) struct PlannedRule<V> {
@@ -84,7 +91,7 @@ impl<A: Algebra> Solver<'_, A> {
         let mut always: Vec<(Action, Vec<A::Value>)> =
             actions.iter().map(|action| (action, Vec::new())).collect();
         let (mut settled, mut rules) = (Vec::new(), Vec::new());
-        for (place, rule) in meaning.numbered_rules_on(kind) {
+        for (place, rule) in meaning.rules_on(kind) {
             let is_meant = rule.effect == effect
                 && rule.actions.intersects(actions)
                 && rule.context.covers(self.context);
@@ -171,7 +178,20 @@ impl<A: Algebra> Solver<'_, A> {
 }
 
 /// A value that the thing must have at the end of a path.
-type Key = (PathId, Symbol);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Text(PathId, Symbol),
+    /// A text that begins so.
+    Prefix(PathId, String),
+}
+
+impl Key {
+    fn path(&self) -> PathId {
+        match *self {
+            Key::Text(path, _) | Key::Prefix(path, _) => path,
+        }
+    }
+}
 
 impl Plan<bool> {
     pub(crate) fn always(&self, action: Action) -> bool {
@@ -191,19 +211,14 @@ impl<V: Copy + PartialEq> Plan<V> {
             })
             .collect();
         // The more texts a path is compared with, the fewer rules are left for each thing.
-        let mut texts: BTreeMap<PathId, Vec<Symbol>> = BTreeMap::new();
-        for &(path, symbol) in guards.iter().flatten().flatten().flatten() {
-            texts.entry(path).or_default().push(symbol);
+        let mut keys: Vec<&Key> = guards.iter().flatten().flatten().flatten().collect();
+        keys.sort();
+        keys.dedup();
+        let mut spread: HashMap<PathId, usize> = HashMap::new();
+        for key in keys {
+            *spread.entry(key.path()).or_default() += 1;
         }
-        let spread: HashMap<PathId, usize> = texts
-            .into_iter()
-            .map(|(path, mut symbols)| {
-                symbols.sort();
-                symbols.dedup();
-                (path, symbols.len())
-            })
-            .collect();
-        let mut by_value: BTreeMap<PathId, HashMap<Symbol, Vec<u32>>> = BTreeMap::new();
+        let mut by_value: BTreeMap<PathId, ByValue> = BTreeMap::new();
         for (place, (rule, guards)) in self.rules.iter().zip(guards).enumerate() {
             let place = place as u32;
             let filter = meaning.rules.get(rule.rule as usize).map(|rule| &rule.filter);
@@ -220,14 +235,20 @@ impl<V: Copy + PartialEq> Plan<V> {
                 continue;
             }
             let worst = |guard: &Vec<Key>| {
-                guard.iter().filter_map(|(path, _)| spread.get(path)).copied().min().unwrap_or(0)
+                guard.iter().filter_map(|key| spread.get(&key.path())).copied().min().unwrap_or(0)
             };
             match guards.unwrap_or_default().into_iter().max_by_key(worst) {
                 Some(guard) => {
-                    for (path, symbol) in guard {
-                        let rules = by_value.entry(path).or_default().entry(symbol).or_default();
-                        if rules.last() != Some(&place) {
-                            rules.push(place);
+                    for key in guard {
+                        let of_path = by_value.entry(key.path()).or_default();
+                        match key {
+                            Key::Text(_, symbol) => {
+                                let rules = of_path.by_symbol.entry(symbol).or_default();
+                                if rules.last() != Some(&place) {
+                                    rules.push(place);
+                                }
+                            }
+                            Key::Prefix(_, prefix) => of_path.by_prefix.add(&prefix, place),
                         }
                     }
                 }
@@ -256,8 +277,13 @@ fn guards(terms: &Terms, part: PartId) -> Vec<Vec<Key>> {
         }
         Some(Part::Test(test)) => match terms.test(*test) {
             Some(meaning) if meaning.reads == Reads::Resource => match &meaning.atom {
-                Atom::Equal { path, symbols } if terms.root(*path) == Root::Resource => {
-                    vec![symbols.iter().map(|&symbol| (*path, symbol)).collect()]
+                Atom::Equal { path, symbols } => {
+                    vec![symbols.iter().map(|&symbol| Key::Text(*path, symbol)).collect()]
+                }
+                Atom::Like { path, .. } => {
+                    let key = |prefix| Key::Prefix(*path, prefix);
+                    let prefixes = prefixes(meaning).into_iter();
+                    prefixes.map(|prefixes| prefixes.into_iter().map(key).collect()).collect()
                 }
                 _ => Vec::new(),
             },

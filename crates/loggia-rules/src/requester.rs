@@ -3,14 +3,16 @@
 //! Ten thousand rules that compare `user.group` with ten thousand texts cost one look-up for each
 //! group that the requester is in.
 
-use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use hashbrown::HashMap;
-use regex::Regex;
+
+use crate::digest::{self, Digest};
 
 use crate::meaning::{
     Atom, Meaning, Part, PartId, PathId, Reads, Symbol, Terms, TestId, TestMeaning, texts_hold,
 };
+use crate::prefix::{Prefixes, prefixes};
 use crate::program::{Root, Step};
 use crate::syntax::Comparison;
 use crate::text::like;
@@ -100,8 +102,8 @@ impl Values {
 }
 
 /// Whether a test of one path holds for the path's values.
-pub(crate) fn holds(atom: &Atom, patterns: &[Regex], values: &Values) -> bool {
-    match atom {
+pub(crate) fn holds(test: &TestMeaning, values: &Values) -> bool {
+    match &test.atom {
         Atom::Equal { symbols, .. } => {
             values.symbols.iter().flatten().any(|symbol| symbols.binary_search(symbol).is_ok())
         }
@@ -114,11 +116,11 @@ pub(crate) fn holds(atom: &Atom, patterns: &[Regex], values: &Values) -> bool {
         }
         Atom::DiffersExactly { text, .. } => values.texts().any(|read| **text != *read),
         Atom::HasText { .. } => values.texts().next().is_some(),
-        Atom::Like { patterns, .. } => {
-            values.texts().any(|read| patterns.iter().any(|pattern| like(read, pattern)))
+        Atom::Like { .. } => {
+            values.texts().any(|read| test.globs.iter().any(|glob| glob.matches(read)))
         }
         Atom::Matches { .. } => {
-            values.texts().any(|read| patterns.iter().any(|pattern| pattern.is_match(read)))
+            values.texts().any(|read| test.patterns.iter().any(|pattern| pattern.is_match(read)))
         }
         Atom::PatternRead { texts, .. } => {
             values.texts().any(|pattern| texts.iter().any(|text| like(text, pattern)))
@@ -239,14 +241,22 @@ impl Truths {
 /// Tests of the requester by what makes them true, and the parts of conditions made of them.
 #[derive(Debug, Default)]
 pub(crate) struct RequesterIndex {
-    paths: Vec<PathTests>,
+    paths: Vec<(PathId, PathTests)>,
     /// Tests of two paths, and whether the requester is anonymous.
-    others: Vec<(TestId, Contexts)>,
+    others: Vec<(TestId, Use)>,
     /// The largest parts of conditions that read nothing but the requester.
-    parts: HashMap<PartId, Use>,
+    parts: HashMap<PartId, FixedPart>,
     /// For each test the parts that cannot be other than with no test true, unless some test
     /// that they are listed at is.
     watchers: HashMap<TestId, Vec<PartId>>,
+}
+
+#[derive(Debug, Default)]
+struct FixedPart {
+    used: Use,
+    /// Whether it holds when no test is true.
+    baseline: bool,
+    digest: OnceLock<Digest>,
 }
 
 /// Where rules use a part of a condition, or a path.
@@ -263,110 +273,106 @@ impl Use {
         self.kinds = self.kinds.union(rule.filter.kinds());
     }
 
+    fn merge(&mut self, other: Use) {
+        self.contexts.0 |= other.contexts.0;
+        self.kinds = self.kinds.union(other.kinds);
+    }
+
     /// Whether a rule about one of the kinds uses it in this context.
     pub(crate) fn matters(&self, context: RequestContext, kinds: KindSet) -> bool {
         self.contexts.contains(context) && !self.kinds.intersection(kinds).is_empty()
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct PathTests {
-    path: PathId,
-    contexts: Contexts,
+    used: Use,
     by_symbol: HashMap<Symbol, Vec<TestId>>,
+    by_prefix: Prefixes<TestId>,
     /// Those that must be evaluated one by one.
-    each: Vec<TestId>,
+    each: Vec<(TestId, Use)>,
 }
 
 impl RequesterIndex {
     pub(crate) fn new(meaning: &Meaning) -> RequesterIndex {
         let terms = &meaning.terms;
-        let mut parts: HashMap<PartId, Use> = HashMap::new();
-        let mut tests: BTreeMap<TestId, Contexts> = BTreeMap::new();
+        let mut parts: HashMap<PartId, FixedPart> = HashMap::new();
+        let mut uses: HashMap<TestId, Use> = HashMap::new();
         for rule in &meaning.rules {
             for_each_fixed(terms, rule.condition, &mut |part| {
-                let used = parts.entry(part).or_default();
-                let before = used.contexts;
-                used.add(rule);
-                if used.contexts != before {
-                    for_each_test(terms, part, &mut |test| {
-                        tests.entry(test).or_default().add(rule.context);
-                    });
-                }
+                parts.entry(part).or_default().used.add(rule);
             });
         }
-        let mut paths: BTreeMap<PathId, PathTests> = BTreeMap::new();
-        let mut others = Vec::new();
-        for (&test, &contexts) in &tests {
-            let Some(atom) = terms.test(test).map(|meaning| &meaning.atom) else {
-                continue;
-            };
-            let Some(path) = path_of(atom) else {
-                others.push((test, contexts));
-                continue;
-            };
-            let of_path = paths.entry(path).or_insert_with(|| PathTests {
-                path,
-                contexts: Contexts::default(),
-                by_symbol: HashMap::new(),
-                each: Vec::new(),
+        let mut watchers: HashMap<TestId, Vec<PartId>> = HashMap::with_capacity(parts.len());
+        for (&id, part) in &mut parts {
+            part.baseline = baseline(terms, id);
+            for_each_test(terms, id, &mut |test| {
+                uses.entry(test).or_default().merge(part.used);
             });
-            of_path.contexts.0 |= contexts.0;
-            match atom {
-                Atom::Equal { symbols, .. } => {
-                    for &symbol in symbols {
-                        of_path.by_symbol.entry(symbol).or_default().push(test);
-                    }
-                }
-                _ => of_path.each.push(test),
-            }
-        }
-        let mut watchers: HashMap<TestId, Vec<PartId>> = HashMap::new();
-        for &part in parts.keys() {
-            let mut watched = watch(terms, part).tests;
+            let mut watched = watch(terms, id).tests;
             watched.sort();
             watched.dedup();
             for test in watched {
-                watchers.entry(test).or_default().push(part);
+                watchers.entry(test).or_default().push(id);
             }
         }
-        let paths = paths.into_values().collect();
-        RequesterIndex { paths, others, parts, watchers }
+        let mut paths: HashMap<PathId, PathTests> = HashMap::new();
+        let mut others = Vec::new();
+        for (test, used) in uses {
+            let Some(meaning) = terms.test(test) else {
+                continue;
+            };
+            match path_of(&meaning.atom) {
+                Some(path) => paths.entry(path).or_default().add(test, meaning, used),
+                None => others.push((test, used)),
+            }
+        }
+        RequesterIndex { paths: paths.into_iter().collect(), others, parts, watchers }
     }
 
-    /// Which of the tests that matter in this context are true. Tests that `skip` names are left
-    /// out.
+    /// Which of the tests are true that matter to rules about these kinds in this context. Tests
+    /// of paths that `skip` names are left out.
     pub(crate) fn truths(
         &self,
         terms: &Terms,
         facts: &dyn Facts,
         context: RequestContext,
+        kinds: KindSet,
         skip: &dyn Fn(PathId) -> bool,
     ) -> Truths {
         let mut truths = Truths::new(terms.test_count());
         let (mut values, mut folded) = (Values::default(), String::new());
-        for of_path in self.paths.iter().filter(|path| path.contexts.contains(context)) {
-            if skip(of_path.path) {
+        for (path, tests) in &self.paths {
+            if !tests.used.matters(context, kinds) || skip(*path) {
                 continue;
             }
             values.clear();
-            read_requester(terms, of_path.path, facts, context, &mut values.facts);
+            read_requester(terms, *path, facts, context, &mut values.facts);
             values.find_symbols(terms, &mut folded);
             for symbol in values.symbols.iter().flatten() {
-                for &test in of_path.by_symbol.get(symbol).into_iter().flatten() {
+                for &test in tests.by_symbol.get(symbol).into_iter().flatten() {
                     truths.insert(test);
                 }
             }
-            for &test in &of_path.each {
-                if let Some(TestMeaning { atom, patterns, .. }) = terms.test(test)
-                    && holds(atom, patterns, &values)
+            for text in values.texts() {
+                tests.by_prefix.find(text, &mut folded, |test| {
+                    if !truths.contains(test)
+                        && terms.test(test).is_some_and(|test| holds(test, &values))
+                    {
+                        truths.insert(test);
+                    }
+                });
+            }
+            for &(test, used) in &tests.each {
+                if used.matters(context, kinds)
+                    && terms.test(test).is_some_and(|test| holds(test, &values))
                 {
                     truths.insert(test);
                 }
             }
         }
-        for &(test, contexts) in &self.others {
-            if contexts.contains(context) && other_holds(terms, test, facts, context, skip) {
+        for &(test, used) in &self.others {
+            if used.matters(context, kinds) && other_holds(terms, test, facts, context, skip) {
                 truths.insert(test);
             }
         }
@@ -381,20 +387,46 @@ impl RequesterIndex {
         truths: &Truths,
         context: RequestContext,
         kinds: KindSet,
-    ) -> Vec<PartId> {
-        let mut changed = Vec::new();
+    ) -> Vec<Digest> {
+        let mut changed: Vec<PartId> = Vec::new();
         for test in truths.iter() {
-            for &part in self.watchers.get(&test).into_iter().flatten() {
-                let matters =
-                    self.parts.get(&part).is_some_and(|used| used.matters(context, kinds));
-                if matters && truths.hold(terms, part) != baseline(terms, part) {
-                    changed.push(part);
-                }
-            }
+            changed.extend(self.watchers.get(&test).into_iter().flatten());
         }
         changed.sort();
         changed.dedup();
-        changed
+        let mut digests: Vec<Digest> = changed
+            .into_iter()
+            .filter_map(|id| {
+                let part = self.parts.get(&id)?;
+                let differs =
+                    part.used.matters(context, kinds) && truths.hold(terms, id) != part.baseline;
+                differs.then(|| *part.digest.get_or_init(|| digest::part(terms, id)))
+            })
+            .collect();
+        digests.sort();
+        digests
+    }
+}
+
+impl PathTests {
+    fn add(&mut self, test: TestId, meaning: &TestMeaning, used: Use) {
+        self.used.merge(used);
+        match &meaning.atom {
+            Atom::Equal { symbols, .. } => {
+                for &symbol in symbols {
+                    self.by_symbol.entry(symbol).or_default().push(test);
+                }
+            }
+            Atom::Like { .. } => match prefixes(meaning) {
+                Some(prefixes) => {
+                    for prefix in prefixes {
+                        self.by_prefix.add(&prefix, test);
+                    }
+                }
+                None => self.each.push((test, used)),
+            },
+            _ => self.each.push((test, used)),
+        }
     }
 }
 

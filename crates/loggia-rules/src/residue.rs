@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::solver::{Algebra, Solver};
 use crate::unknown::{ExpressionId, Unknown, is_unknown};
-use crate::{Action, Actions, Effect, Entity, Facts, RequestContext, RuleSet};
+use crate::{Action, Actions, Effect, Entity, Facts, KindSet, RequestContext, RuleSet};
 
 /// Decisions for a requester of whom some attributes are unknown: the address, the device, the
 /// entrance that they will come through.
@@ -51,7 +51,7 @@ impl<'a> Residues<'a> {
         let sets = rules.sets();
         let terms = &sets.meaning.terms;
         let skip = |path| is_unknown(terms, path, unknown);
-        let truths = sets.requester.truths(terms, facts, context, &skip);
+        let truths = sets.requester.truths(terms, facts, context, KindSet::ALL, &skip);
         let algebra = Unknown::new(facts, context, unknown, truths);
         Residues { solver: Solver::new(rules, facts, context, algebra) }
     }

@@ -406,10 +406,16 @@ impl<'a, A: Algebra> Solver<'a, A> {
         if let Some(id) = entity.id.filter(|_| !plan.by_id.is_empty()) {
             candidates.extend(plan.by_id.get(&id).into_iter().flatten());
         }
-        for (path, by_symbol) in &plan.by_value {
+        for (path, by_value) in &plan.by_value {
             let values = self.values(&meaning.terms, *path, entity, frame);
             for symbol in values.symbols.iter().flatten() {
-                candidates.extend(by_symbol.get(symbol).into_iter().flatten());
+                candidates.extend(by_value.by_symbol.get(symbol).into_iter().flatten());
+            }
+            if !by_value.by_prefix.is_empty() {
+                for text in values.texts() {
+                    let found = |place| candidates.push(place);
+                    by_value.by_prefix.find(text, &mut self.folded, found);
+                }
             }
         }
         candidates
@@ -555,7 +561,7 @@ impl<'a, A: Algebra> Solver<'a, A> {
                     return A::FALSE;
                 };
                 let values = self.values(terms, path, entity, frame);
-                constant::<A>(holds(atom, &meaning.patterns, values))
+                constant::<A>(holds(meaning, values))
             }
         };
         if is_constant {

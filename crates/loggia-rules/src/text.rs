@@ -250,6 +250,14 @@ impl Glob {
         Glob { text: pattern.into(), head, rest }
     }
 
+    /// What every text that matches begins with, folded letter by letter.
+    pub(crate) fn prefix(&self) -> impl Iterator<Item = char> {
+        self.head.iter().map_while(|letter| match letter {
+            Letter::Is(c) => Some(*c),
+            Letter::Any => None,
+        })
+    }
+
     /// Whether the whole text matches.
     pub(crate) fn matches(&self, text: &str) -> bool {
         let mut chars = text.chars();
