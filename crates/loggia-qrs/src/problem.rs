@@ -2,7 +2,9 @@
 //! status codes.
 
 use http::StatusCode;
-use loggia_repository::{Code, Conflict, Gate, ManageError, Refusal, StoreError, Violation};
+use loggia_repository::{
+    Code, Conflict, Gate, ManageError, Refusal, Severity, StoreError, Violation,
+};
 use serde_json::{Value, json};
 
 /// An answer other than success.
@@ -105,6 +107,12 @@ pub(crate) fn violations(violations: &[Violation]) -> Value {
                 "start": violation.span.as_ref().map(|span| span.start),
                 "end": violation.span.as_ref().map(|span| span.end),
                 "suggestion": violation.suggestion,
+                "code": violation.code,
+                "severity": match violation.severity {
+                    Severity::Error => "error",
+                    Severity::Warning => "warning",
+                },
+                "other": violation.other,
             })
         })
         .collect()

@@ -93,7 +93,8 @@ pub use guard::finding;
 pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use loggia_licence::UtcOffset;
 pub use loggia_rules::{
-    Action, Actions, Decision, Entity, Outcome, Outline, OutlineTest, ResourceKind, parse_condition,
+    Action, Actions, Decision, Entity, Outcome, Outline, OutlineTest, ResourceKind, Severity,
+    parse_condition,
 };
 pub use manage::{
     AppEdit, Conflict, ManageError, ObjectEdit, PoolEdit, PoolUse, RuleEdit, Saved, ShippedReset,

@@ -7,6 +7,7 @@
 pub(crate) mod app_objects;
 pub(crate) mod apps;
 mod pools;
+mod rule_lints;
 pub(crate) mod rules;
 mod shipped_rules;
 pub(crate) mod streams;
@@ -19,8 +20,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use loggia_model::entity::{PropertyValue, Stamp};
-use loggia_model::{Caller, Moment, Principal, UserId};
-use loggia_rules::{Action, Actions, Decision};
+use loggia_model::{Caller, Moment, Principal, RuleId, UserId};
+use loggia_rules::{Action, Actions, Decision, Severity};
 
 use crate::Repository;
 use crate::explain;
@@ -77,10 +78,16 @@ pub enum Conflict {
 pub struct Violation {
     /// The member of the entity, such as `prefix` or `condition`.
     pub place: &'static str,
-    pub message: String,
+    pub message: Box<str>,
     /// Where in the member's text, in bytes.
     pub span: Option<Range<usize>>,
+    /// Text to put in place of the span, or of the whole member.
     pub suggestion: Option<String>,
+    /// Stable words for what it is, where there are such.
+    pub code: Option<&'static str>,
+    pub severity: Severity,
+    /// The other rule that it is about.
+    pub other: Option<RuleId>,
 }
 
 /// A change that was done, and what its author should know about it.
@@ -94,7 +101,25 @@ impl Violation {
     /// A problem of a member as a whole.
     #[must_use]
     pub fn new(place: &'static str, message: impl Into<String>) -> Violation {
-        Violation { place, message: message.into(), span: None, suggestion: None }
+        Violation {
+            place,
+            message: message.into().into_boxed_str(),
+            span: None,
+            suggestion: None,
+            code: None,
+            severity: Severity::Error,
+            other: None,
+        }
+    }
+
+    /// Something worth a look about a member as a whole.
+    #[must_use]
+    pub fn warning(place: &'static str, message: impl Into<String>) -> Violation {
+        Violation { severity: Severity::Warning, ..Violation::new(place, message) }
+    }
+
+    pub(crate) fn coded(self, code: &'static str) -> Violation {
+        Violation { code: Some(code), ..self }
     }
 }
 
@@ -151,6 +176,11 @@ impl Problems {
                 );
             }
         }
+    }
+
+    /// That there are problems, for who knows that there are.
+    pub(crate) fn into_error(self) -> ManageError {
+        ManageError::Invalid(self.0)
     }
 
     pub(crate) fn finish(self) -> Result<(), ManageError> {

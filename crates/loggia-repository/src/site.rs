@@ -421,6 +421,12 @@ impl Site {
         &self.rules.sync
     }
 
+    /// The enabled licence rules of all pools.
+    #[must_use]
+    pub fn licence_rules(&self) -> RuleSet {
+        self.rules.licence_rules()
+    }
+
     /// The nodes of the site. There is one.
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         std::iter::once(&self.node)

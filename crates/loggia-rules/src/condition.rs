@@ -56,6 +56,18 @@ pub fn parse_condition(text: &str) -> (Option<Condition<Parsed>>, Vec<Problem>) 
     (Some(condition), problems)
 }
 
+/// The condition's text with straight double quotes in place of the curly and single ones that come
+/// with texts pasted from documents; none if there are no others.
+///
+/// ```
+/// let text = loggia_rules::straightened("user.name = “Ana” // it's me");
+/// assert_eq!(text.as_deref(), Some("user.name = \"Ana\" // it's me"));
+/// ```
+#[must_use]
+pub fn straightened(text: &str) -> Option<String> {
+    syntax::straightened(text)
+}
+
 impl<Stage> Condition<Stage> {
     /// The text as given.
     #[must_use]

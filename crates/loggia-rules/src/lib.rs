@@ -85,7 +85,7 @@ pub mod shipped;
 
 pub use action::{Action, Actions, UnknownAction};
 pub use audience::{Audience, Footprint};
-pub use condition::{Category, Checked, Condition, Parsed, parse_condition};
+pub use condition::{Category, Checked, Condition, Parsed, parse_condition, straightened};
 pub use decide::{Decision, Outcome, Refusal, Request, admits, allows, decide, granted};
 pub use explain::{Trace, trace};
 pub use facts::{Context, Entity, Fact, Facts, RequestContext, Subject};

@@ -83,8 +83,10 @@ pub(crate) fn delete(call: &Call) -> Result<Answer, Problem> {
 /// What is wrong with a proposed rule, for an editor; stores nothing.
 pub(crate) fn check(call: &Call) -> Result<Answer, Problem> {
     refuse_visitor(call)?;
-    let edit = read(call, call.body()?)?;
-    let found = call.repository.check_rule(&call.caller, edit)?;
+    let mut body = call.body()?;
+    let id = body.id().map(RuleId);
+    let edit = read(call, body)?;
+    let found = call.repository.check_rule(&call.caller, id, edit)?;
     Ok(Answer::Ok(json!({ "problems": violations(&found) })))
 }
 

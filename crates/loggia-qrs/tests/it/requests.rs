@@ -175,29 +175,35 @@ async fn a_broken_rule_is_told_where_it_breaks() {
     print(
         &reply,
         expect![[r#"
-        400
-        {
-          "code": "REQ-INVALID",
-          "title": "Bad request",
-          "detail": "rule: this parenthesis is never closed (at character 24)\nrule: this text has no closing quote (at character 37); \"x\"",
-          "problems": [
+            400
             {
-              "place": "rule",
-              "message": "this parenthesis is never closed",
-              "start": 24,
-              "end": 25,
-              "suggestion": null
-            },
-            {
-              "place": "rule",
-              "message": "this text has no closing quote",
-              "start": 37,
-              "end": 39,
-              "suggestion": "\"x\""
+              "code": "REQ-INVALID",
+              "title": "Bad request",
+              "detail": "rule: this parenthesis is never closed (at character 24)\nrule: this text has no closing quote (at character 37); \"x\"",
+              "problems": [
+                {
+                  "place": "rule",
+                  "message": "this parenthesis is never closed",
+                  "start": 24,
+                  "end": 25,
+                  "suggestion": null,
+                  "code": "rule-missing",
+                  "severity": "error",
+                  "other": null
+                },
+                {
+                  "place": "rule",
+                  "message": "this text has no closing quote",
+                  "start": 37,
+                  "end": 39,
+                  "suggestion": "\"x\"",
+                  "code": "rule-unclosed-text",
+                  "severity": "error",
+                  "other": null
+                }
+              ]
             }
-          ]
-        }
-    "#]],
+        "#]],
     );
     let checked = hub.post(&root, "systemrule/check", &rule).await;
     assert_eq!(checked.status, StatusCode::OK);

@@ -181,13 +181,13 @@ fn warnings(site: &Site, pool: &LicencePool) -> Vec<Violation> {
              filter {kind}_{}",
             pool.id
         );
-        warnings.push(Violation::new("id", message));
+        warnings.push(Violation::warning("id", message));
     }
     let is_capacity = pool.kind == PoolKind::AnalyzerCapacity;
     if is_capacity && pool.capacity.is_some_and(|minutes| minutes + pool.overage < UNIT_MINUTES) {
         let message =
             format!("is less than one unit of {UNIT_MINUTES} minutes, so it serves nobody");
-        warnings.push(Violation::new("capacity", message));
+        warnings.push(Violation::warning("capacity", message));
     }
     warnings
 }

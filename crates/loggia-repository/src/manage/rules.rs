@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use loggia_model::entity::{PoolKind, RuleCategory, RuleOrigin, SystemRule};
 use loggia_model::{Caller, Moment, RuleId};
-use loggia_rules::{Action, KindSet, Problem, ResourceKind};
+use loggia_rules::{Action, KindSet, ResourceKind, Rule};
 use uuid::Uuid;
 
-use super::{Conflict, ManageError, Problems, Saved, Violation, refuse_stale, set};
+use super::{Conflict, ManageError, Problems, Saved, Violation, refuse_stale, rule_lints, set};
 use crate::Repository;
 use crate::record::{Record, pool_kind};
 use crate::site::{RuleProblem, RuleProblems, Site, compile_rule};
@@ -47,18 +47,20 @@ impl Repository {
         Ok(rule.clone())
     }
 
-    /// What is wrong with a proposed rule, and what is worth a look; stores nothing.
+    /// What is wrong with a proposed rule, and what is worth a look; stores nothing. With the id
+    /// of a rule that exists, it is proposed in its place.
     pub fn check_rule(
         &self,
         caller: &Caller,
+        id: Option<RuleId>,
         edit: RuleEdit,
     ) -> Result<Vec<Violation>, ManageError> {
         let site = self.site();
         let guard = self.enter(&site, caller)?;
-        let mut rule = blank(RuleId(Uuid::nil()), guard.stamp());
+        let mut rule = blank(id.unwrap_or(RuleId(Uuid::nil())), guard.stamp());
         apply(&mut rule, edit);
         match check(&rule) {
-            Ok(warnings) => Ok(warnings),
+            Ok(compiled) => Ok(rule_lints::look(&guard, &rule, &compiled)),
             Err(ManageError::Invalid(violations)) => Ok(violations),
             Err(error) => Err(error),
         }
@@ -80,7 +82,10 @@ impl Repository {
             if site.rule(id).is_some() {
                 return Err(Conflict::Duplicate { what: format!("the id {id}") }.into());
             }
-            let warnings = check(&rule)?;
+            let straightened = rule_lints::straighten(&mut rule);
+            let compiled = check(&rule)?;
+            let mut warnings = rule_lints::look(&guard, &rule, &compiled);
+            warnings.extend(straightened);
             let stored = StoredRule { rule: rule.clone(), seed_version: 0 };
             Ok((vec![Change::PutRule(stored)], Saved { value: rule, warnings }))
         })
@@ -104,7 +109,10 @@ impl Repository {
             guard.require_change(Record::Rule(before), Record::Rule(&rule), Action::Update)?;
             refuse_read_only(before)?;
             refuse_stale(basis, &before.stamp)?;
-            let warnings = check(&rule)?;
+            let straightened = rule_lints::straighten(&mut rule);
+            let compiled = check(&rule)?;
+            let mut warnings = rule_lints::look(&guard, &rule, &compiled);
+            warnings.extend(straightened);
             if is_other_rule(before, &rule) {
                 rule.origin = RuleOrigin::Custom;
             }
@@ -201,81 +209,63 @@ fn refuse_read_only(rule: &SystemRule) -> Result<(), ManageError> {
     Ok(())
 }
 
-/// Every problem of a rule at once; the warnings of one that can be used.
-fn check(rule: &SystemRule) -> Result<Vec<Violation>, ManageError> {
+/// Every problem of a rule at once, or the rule ready to be looked at further.
+fn check(rule: &SystemRule) -> Result<Rule, ManageError> {
     let mut problems = Problems::default();
-    let mut warnings = Vec::new();
     problems.text("name", &rule.name, true);
     problems.text("comment", &rule.comment, false);
     match compile_rule(rule) {
         Ok(compiled) => {
-            let notices = compiled.filter.problems();
-            warnings.extend(notices.iter().map(|notice| violation("resourceFilter", notice)));
-            let notices = compiled.condition.warnings();
-            warnings.extend(notices.iter().map(|notice| violation("rule", notice)));
             let kinds = compiled.filter.kinds();
             match rule.category {
-                RuleCategory::License => check_licence(rule, kinds, &mut problems, &mut warnings),
+                RuleCategory::License => check_licence(rule, kinds, &mut problems),
                 RuleCategory::Sync => check_sync(rule, kinds, &mut problems),
                 RuleCategory::Security => {}
             }
+            problems.finish()?;
+            Ok(compiled)
         }
-        Err(found) => add_all(&found, &mut problems),
+        Err(found) => {
+            add_all(&found, &mut problems);
+            Err(problems.into_error())
+        }
     }
-    if rule.condition.trim().is_empty() {
-        warnings.push(Violation::new(
-            "rule",
-            "an empty condition holds for everyone, including anonymous visitors",
-        ));
-    }
-    problems.finish()?;
-    Ok(warnings)
 }
 
-fn check_licence(
-    rule: &SystemRule,
-    kinds: KindSet,
-    problems: &mut Problems,
-    warnings: &mut Vec<Violation>,
-) {
+fn check_licence(rule: &SystemRule, kinds: KindSet, problems: &mut Problems) {
     let pools: KindSet = POOL_KINDS.iter().map(|&kind| pool_kind(kind)).collect();
+    let mut add = |code, place, message| problems.push(Violation::new(place, message).coded(code));
     if kinds.intersection(pools).is_empty() {
-        problems.add(
-            "resourceFilter",
-            "a licence rule names a pool, such as License.AnalyzerTimeAccessType_<id of the pool>",
-        );
+        let message = "a licence rule names a pool, such as License.AnalyzerTimeAccessType_<id of \
+                       the pool>";
+        add("rule-licence-no-pool", "resourceFilter", message);
     }
     if rule.is_forbidding {
-        problems.add("isForbidding", "a licence rule admits; it cannot forbid");
+        add("rule-licence-forbids", "isForbidding", "a licence rule admits; it cannot forbid");
     }
     if rule.actions != Action::Create.bit() {
-        problems.add("actions", "a licence rule has the one action allow access, which is 1");
+        let message = "a licence rule has the one action allow access, which is 1";
+        add("rule-licence-actions", "actions", message);
     }
     if rule.context == 2 {
-        problems.add("ruleContext", "licences are drawn in the hub; use 1, or 0 for both");
-    }
-    let named = [PoolKind::Professional, PoolKind::Analyzer, PoolKind::UserAccess];
-    let is_named = named.iter().any(|&kind| kinds.contains(pool_kind(kind)));
-    let text = rule.condition.to_lowercase();
-    if is_named && text.contains("user.isanonymous()") && !text.contains("!user.isanonymous()") {
-        warnings.push(Violation::new(
-            "rule",
-            "seats are for named people: an anonymous visitor never gets one, whatever the rule \
-             says; use a pool of analyzer capacity or login access",
-        ));
+        let message = "licences are drawn in the hub; use 1, or 0 for both";
+        add("rule-licence-context", "ruleContext", message);
     }
 }
 
 fn check_sync(rule: &SystemRule, kinds: KindSet, problems: &mut Problems) {
+    let mut add = |code, place, message| problems.push(Violation::new(place, message).coded(code));
     if !kinds.contains(ResourceKind::App) {
-        problems.add("resourceFilter", "a load-balancing rule names apps, such as App_*");
+        let message = "a load-balancing rule names apps, such as App_*";
+        add("rule-balancing-no-app", "resourceFilter", message);
     }
     if rule.actions != Action::Create.bit() {
-        problems
-            .add("actions", "a load-balancing rule has the one action load balancing, which is 1");
+        let message = "a load-balancing rule has the one action load balancing, which is 1";
+        add("rule-balancing-actions", "actions", message);
     }
     if rule.context == 2 {
-        problems.add("ruleContext", "apps are opened in the hub; use 1, or 0 for both");
+        let message = "apps are opened in the hub; use 1, or 0 for both";
+        add("rule-balancing-context", "ruleContext", message);
     }
 }
 
@@ -289,30 +279,24 @@ const POOL_KINDS: [PoolKind; 5] = [
 
 fn add_all(found: &RuleProblems, problems: &mut Problems) {
     for problem in &found.filter {
-        problems.push(violation("resourceFilter", problem));
+        problems.push(rule_lints::violation("resourceFilter", problem));
     }
     for problem in &found.condition {
-        problems.push(violation("rule", problem));
+        problems.push(rule_lints::violation("rule", problem));
     }
     for problem in &found.other {
-        match problem {
-            RuleProblem::Actions(0) => problems.add("actions", "at least one action is needed"),
+        let (code, place, message) = match problem {
+            RuleProblem::Actions(0) => {
+                ("rule-no-action", "actions", "at least one action is needed".to_owned())
+            }
             RuleProblem::Actions(bits) => {
-                problems.add("actions", format!("{bits} has bits that are no action"));
+                ("rule-no-such-action", "actions", format!("{bits} has bits that are no action"))
             }
             RuleProblem::Context(number) => {
-                problems.add("ruleContext", format!("{number} is none of 0, 1 and 2"));
+                ("rule-no-such-context", "ruleContext", format!("{number} is none of 0, 1 and 2"))
             }
-        }
-    }
-}
-
-fn violation(place: &'static str, problem: &Problem) -> Violation {
-    Violation {
-        place,
-        message: problem.message.clone(),
-        span: Some(problem.span.start..problem.span.end),
-        suggestion: problem.suggestion.clone(),
+        };
+        problems.push(Violation::new(place, message).coded(code));
     }
 }
 

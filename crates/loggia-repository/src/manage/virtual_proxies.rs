@@ -301,14 +301,14 @@ fn warnings(site: &Site, entrance: &VirtualProxy) -> Vec<Violation> {
         return warnings;
     }
     if entrance.prefix.is_default() {
-        warnings.push(Violation::new(
+        warnings.push(Violation::warning(
             "anonymousAccessMode",
             "everybody who used to be signed in silently here now enters as a visitor until they \
              press Log in; a separate entrance such as /public keeps their links working",
         ));
     }
     if !site.admits_visitor(entrance) {
-        warnings.push(Violation::new(
+        warnings.push(Violation::warning(
             "anonymousAccessMode",
             "no licence pool has a rule that admits an anonymous visitor, so apps will be listed \
              but not open; make an analyzer capacity pool with the rule user.IsAnonymous()",

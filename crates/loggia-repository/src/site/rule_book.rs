@@ -100,6 +100,10 @@ impl RuleBook {
         RuleBook::default().after(changes, pools).map(|(book, _)| book)
     }
 
+    pub(super) fn licence_rules(&self) -> RuleSet {
+        RuleSet::new(self.licence_rules.values().cloned().collect())
+    }
+
     /// The rules after some of them changed, or the pools; only the changed ones are compiled.
     pub(super) fn after(
         &self,

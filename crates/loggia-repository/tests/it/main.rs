@@ -10,6 +10,7 @@ mod manage;
 mod matrix;
 mod nodes;
 mod refusal;
+mod rule_lints;
 mod share;
 mod snapshot;
 mod store_suite;

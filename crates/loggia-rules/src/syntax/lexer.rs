@@ -47,6 +47,25 @@ pub(super) fn tokens(text: &str, problems: &mut Vec<Problem>) -> Vec<Token> {
     tokens
 }
 
+/// The text with straight double quotes in place of others; none if it has no others.
+pub(crate) fn straightened(text: &str) -> Option<String> {
+    let mut problems = Vec::new();
+    tokens(text, &mut problems);
+    problems.retain(|problem| problem.code == ProblemCode::OtherQuotes);
+    if problems.is_empty() {
+        return None;
+    }
+    let mut straight = String::with_capacity(text.len());
+    let mut from = 0;
+    for problem in &problems {
+        straight.push_str(text.get(from..problem.span.start)?);
+        straight.push_str(problem.suggestion.as_deref()?);
+        from = problem.span.end;
+    }
+    straight.push_str(text.get(from..)?);
+    Some(straight)
+}
+
 struct Lexer<'a> {
     text: &'a str,
     at: usize,

@@ -1,6 +1,7 @@
 //! How rules behave, in the reader's terms. The module [`site`] is the small world they run in.
 
 mod conditions;
+mod corpus;
 mod decisions;
 mod filters;
 mod invariants;

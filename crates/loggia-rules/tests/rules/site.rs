@@ -14,6 +14,7 @@ use uuid::Uuid;
 pub(crate) struct Site {
     things: HashMap<Entity, HashMap<String, Vec<Fact>>>,
     pub(crate) person: Person,
+    node: HashMap<String, Vec<Fact>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,10 @@ impl Site {
     pub(crate) fn with(mut self, thing: &str, properties: &[(&str, &str)]) -> Site {
         self.things.insert(entity(thing), facts(properties));
         self
+    }
+
+    pub(crate) fn at_node(&self, properties: &[(&str, &str)]) -> Site {
+        Site { node: facts(properties), ..self.clone() }
     }
 
     pub(crate) fn asked_by(&self, person: Person) -> Site {
@@ -92,7 +97,7 @@ impl Facts for Site {
         let properties = match subject {
             Subject::Requester => Some(&self.person.properties),
             Subject::Resource(entity) => self.things.get(entity),
-            Subject::Node => None,
+            Subject::Node => Some(&self.node),
         };
         if let Some(values) = properties.and_then(|properties| properties.get(name)) {
             out.extend(values.iter().cloned());
