@@ -153,21 +153,30 @@ fn owner_name(guard: &Guard<'_>, app: &App) -> Arc<str> {
 }
 
 /// What one caller may do with many things of a kind.
-struct Rights<'a>(Vec<(Action, Listing<'a>)>);
+struct Rights<'a> {
+    /// On all of them.
+    always: Actions,
+    sometimes: Vec<(Action, Listing<'a>)>,
+}
 
 impl<'a> Rights<'a> {
     fn new(guard: &Guard<'a>, facts: &'a SiteFacts<'a>, kind: ResourceKind) -> Rights<'a> {
-        let listings = Action::ALL.iter().map(|&action| {
+        let mut rights = Rights { always: Actions::NONE, sometimes: Vec::new() };
+        for action in Action::ALL {
             let rules = guard.site().security();
-            (action, Listing::new(rules, facts, guard.context(), kind, action))
-        });
-        // Most callers hold few actions on anything.
-        Rights(listings.filter(|(_, listing)| !listing.is_none()).collect())
+            let listing = Listing::new(rules, facts, guard.context(), kind, action);
+            if listing.is_all() {
+                rights.always |= action.into();
+            } else if !listing.is_none() {
+                rights.sometimes.push((action, listing));
+            }
+        }
+        rights
     }
 
     fn granted(&mut self, entity: &Entity) -> Actions {
-        let mut granted = Actions::NONE;
-        for (action, listing) in &mut self.0 {
+        let mut granted = self.always;
+        for (action, listing) in &mut self.sometimes {
             if listing.contains(entity) {
                 granted |= (*action).into();
             }
