@@ -205,11 +205,6 @@ fn read_own(site: &Site, record: Record<'_>, name: &str, out: &mut Vec<Fact>) {
                     relation(out, ResourceKind::AppObject, sheet.id.0);
                 }
             }
-            "stream" => {
-                if let Some(stream) = site.app(object.app).and_then(|app| app.stream) {
-                    relation(out, ResourceKind::Stream, stream.0);
-                }
-            }
             _ => {}
         },
         Record::Rule(rule) => match name {
@@ -239,7 +234,12 @@ fn read_user(user: &User, name: &str, out: &mut Vec<Fact>) {
         "userdirectory" => text(out, user.key.directory()),
         "userid" => text(out, user.key.id()),
         "roles" => user.roles.iter().for_each(|role| text(out, role.as_str())),
-        "inactive" => flag(out, user.is_inactive),
+        // Set when a directory no longer knows the person, which is both.
+        "inactive" | "removedexternally" => flag(out, user.is_inactive),
+        "deleteprohibited" => {
+            let directory = user.key.directory();
+            flag(out, directory.eq_ignore_ascii_case(UserKey::INTERNAL_DIRECTORY));
+        }
         "blacklisted" => flag(out, user.is_blocked),
         _ => {
             for (kind, value) in &user.attributes {
@@ -301,4 +301,249 @@ fn flag(out: &mut Vec<Fact>, value: bool) {
 
 fn relation(out: &mut Vec<Fact>, kind: ResourceKind, id: Uuid) {
     out.push(Fact::Entity(Entity::new(kind, id)));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use loggia_model::entity::{
+        AnonymousMode, App, AppObject, LicencePool, PoolKind, PropertyValue, Stamp, Stream,
+        SystemRule, VirtualProxy,
+    };
+    use loggia_model::{
+        AppId, InternalAccount, ObjectId, PoolId, RuleId, StreamId, UserId, VirtualProxyId,
+    };
+    use loggia_rules::{Property, ValueType, has_custom_properties, properties};
+
+    use super::*;
+    use crate::seed::new_entrance;
+    use crate::site::CENTRAL_NODE;
+    use crate::store::{StoredRule, StoredSite};
+
+    /// A site with one thing of every kind, every member of it filled.
+    fn full_site() -> Site {
+        let id = Uuid::from_u128;
+        let stamp = || Stamp {
+            created: Moment(0),
+            modified: Moment(1),
+            modified_by: "LOGGIA\\ana".to_owned(),
+        };
+        let tags = || vec!["one".to_owned(), "two".to_owned()];
+        let custom = || vec![PropertyValue { name: "team".to_owned(), value: "red".to_owned() }];
+        let user = User {
+            id: UserId(id(1)),
+            key: UserKey::new("LOGGIA", "ana").unwrap(),
+            name: "Ana".to_owned(),
+            roles: tags(),
+            attributes: vec![
+                ("group".to_owned(), "sales".to_owned()),
+                ("email".to_owned(), "ana@hub.example".to_owned()),
+            ],
+            custom_properties: custom(),
+            tags: tags(),
+            is_inactive: false,
+            is_blocked: false,
+            stamp: stamp(),
+        };
+        let stream = Stream {
+            id: StreamId(id(2)),
+            name: "News".to_owned(),
+            owner: user.id,
+            custom_properties: custom(),
+            tags: tags(),
+            stamp: stamp(),
+        };
+        let app = App {
+            id: AppId(id(3)),
+            name: "Flights".to_owned(),
+            description: "Delays".to_owned(),
+            owner: user.id,
+            stream: Some(stream.id),
+            publish_time: Some(Moment(0)),
+            last_reload: Some(Moment(0)),
+            file_size: 1,
+            thumbnail: "/picture.png".to_owned(),
+            custom_properties: custom(),
+            tags: tags(),
+            stamp: stamp(),
+        };
+        let object = AppObject {
+            id: ObjectId(id(4)),
+            app: app.id,
+            engine_id: "sheet1".to_owned(),
+            object_type: "sheet".to_owned(),
+            name: "Overview".to_owned(),
+            description: "All".to_owned(),
+            owner: user.id,
+            is_published: true,
+            is_approved: true,
+            stamp: stamp(),
+        };
+        let rule = SystemRule {
+            id: RuleId(id(5)),
+            category: RuleCategory::Security,
+            origin: RuleOrigin::Custom,
+            name: "Rule".to_owned(),
+            comment: "Why".to_owned(),
+            condition: "true".to_owned(),
+            resource_filter: "App_*".to_owned(),
+            actions: 2,
+            context: 0,
+            is_forbidding: false,
+            is_disabled: false,
+            seed: None,
+            tags: tags(),
+            stamp: stamp(),
+        };
+        let entrance = VirtualProxy {
+            id: VirtualProxyId(id(6)),
+            prefix: "public".parse().unwrap(),
+            description: "Public".to_owned(),
+            anonymous: AnonymousMode::Allowed,
+            tags: tags(),
+            ..new_entrance(stamp())
+        };
+        let pools = POOLS.iter().zip(7..).map(|(&kind, number)| LicencePool {
+            id: PoolId(id(number)),
+            name: "Pool".to_owned(),
+            kind,
+            capacity: None,
+            overage: 0,
+            is_disabled: false,
+            stamp: stamp(),
+        });
+        Site::from_stored(StoredSite {
+            users: vec![user],
+            streams: vec![stream],
+            apps: vec![app],
+            objects: vec![object],
+            rules: vec![StoredRule { rule, seed_version: 0 }],
+            virtual_proxies: vec![entrance],
+            pools: pools.collect(),
+            ..StoredSite::default()
+        })
+        .unwrap()
+    }
+
+    const POOLS: [PoolKind; 5] = [
+        PoolKind::Professional,
+        PoolKind::Analyzer,
+        PoolKind::UserAccess,
+        PoolKind::LoginAccess,
+        PoolKind::AnalyzerCapacity,
+    ];
+
+    /// The one thing of each kind that has rows.
+    fn things() -> Vec<Entity> {
+        let mut things: Vec<Entity> = [
+            (ResourceKind::User, 1),
+            (ResourceKind::Stream, 2),
+            (ResourceKind::App, 3),
+            (ResourceKind::AppObject, 4),
+            (ResourceKind::SystemRule, 5),
+            (ResourceKind::VirtualProxyConfig, 6),
+        ]
+        .map(|(kind, number)| Entity::new(kind, Uuid::from_u128(number)))
+        .into();
+        let pools = POOLS.iter().zip(7..);
+        things.extend(pools.map(|(&kind, number)| {
+            Entity::new(crate::record::pool_kind(kind), Uuid::from_u128(number))
+        }));
+        things.push(Entity::new(ResourceKind::ServerNodeConfiguration, CENTRAL_NODE.0));
+        things
+    }
+
+    fn read(site: &Site, entity: &Entity, name: &str) -> Vec<Fact> {
+        let caller = Caller::internal(InternalAccount::Repository);
+        let mut facts = Vec::new();
+        let subject = Subject::Resource(entity);
+        SiteFacts::new(site, &caller).read(subject, &name.to_lowercase(), &mut facts);
+        facts
+    }
+
+    fn is_value(property: Property, fact: &Fact) -> bool {
+        match (property.value, fact) {
+            (ValueType::Entity(kinds), Fact::Entity(entity)) => kinds.contains(entity.kind),
+            (ValueType::OneOf(texts), Fact::Text(text)) => texts.contains(&&**text),
+            (ValueType::Truth, Fact::Text(text)) => matches!(&**text, "true" | "false"),
+            (ValueType::Number, Fact::Text(text)) => text.parse::<f64>().is_ok(),
+            (ValueType::Id, Fact::Text(text)) => text.parse::<Uuid>().is_ok(),
+            (ValueType::Kind, Fact::Text(text)) => text.parse::<ResourceKind>().is_ok(),
+            (ValueType::Text, Fact::Text(_)) => true,
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn every_declared_property_can_be_read_and_is_what_it_is_declared_to_be() {
+        let site = full_site();
+        for thing in things() {
+            // A place for attributes, not a value.
+            let values = properties(thing.kind).filter(|p| p.value != ValueType::Environment);
+            for property in values {
+                // An entrance has no tags of its own beyond those that it was given; pools and the
+                // node have none.
+                let has_tags = !matches!(
+                    Record::find(&site, &thing),
+                    Some(Record::AppObject(_) | Record::Pool(_) | Record::Node(_))
+                );
+                let facts = read(&site, &thing, property.name);
+                let is_absent = property.name == "tags" && !has_tags;
+                assert_eq!(facts.is_empty(), is_absent, "{thing} {}", property.name);
+                assert!(property.is_many || facts.len() <= 1, "{thing} {}", property.name);
+                for fact in &facts {
+                    assert!(is_value(property, fact), "{thing} {} {fact:?}", property.name);
+                }
+            }
+            let has_custom = !read(&site, &thing, "@team").is_empty();
+            assert!(!has_custom || has_custom_properties(thing.kind), "{thing}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_can_be_read() {
+        let site = full_site();
+        let declared = ResourceKind::ALL.iter().flat_map(|&kind| properties(kind));
+        let mut names: BTreeSet<String> =
+            declared.map(|property| property.name.to_lowercase()).collect();
+        // Members of records that are nobody's business, and of neighbours.
+        let others = [
+            "actions",
+            "comment",
+            "condition",
+            "context",
+            "rule",
+            "seed",
+            "capacity",
+            "overage",
+            "prefix",
+            "anonymous",
+            "engineid",
+            "roles",
+            "stamp",
+            "is_published",
+            "stream",
+            "owner",
+            "attributes",
+            "key",
+            "sheet",
+            "environment",
+            "kind",
+            "",
+        ];
+        names.extend(others.map(str::to_owned));
+        for thing in things().iter().filter(|thing| thing.kind != ResourceKind::User) {
+            let is_declared = |name: &str| {
+                properties(thing.kind).any(|property| property.name.eq_ignore_ascii_case(name))
+            };
+            for name in names.iter().filter(|name| !is_declared(name)) {
+                assert_eq!(read(&site, thing, name), [], "{thing} {name}");
+            }
+        }
+        let user = Entity::new(ResourceKind::User, Uuid::from_u128(1));
+        for name in ["key", "isinactive", "password", "attributes", "environment", "capacity"] {
+            assert_eq!(read(&site, &user, name), [], "{name}");
+        }
+    }
 }

@@ -198,6 +198,8 @@ const COMMON: &[Property] = &[
     many(text("tags")),
 ];
 
+/// What the product has and this release does not keep, such as an app's `targetAppId`, is left out:
+/// a rule that reads it would wait for it in silence.
 const APP: &[Property] = &[
     text("description"),
     entity("stream", ResourceKind::Stream),
@@ -205,13 +207,7 @@ const APP: &[Property] = &[
     text("publishTime"),
     text("lastReloadTime"),
     number("fileSize"),
-    text("savedInProductVersion"),
-    text("migrationHash"),
-    text("availabilityStatus"),
-    text("sourceAppId"),
-    text("targetAppId"),
     text("thumbnail"),
-    text("dynamicColor"),
 ];
 
 const APP_OBJECT: &[Property] = &[
@@ -222,12 +218,6 @@ const APP_OBJECT: &[Property] = &[
     text("engineObjectType"),
     text("objectType"),
     text("description"),
-    number("size"),
-    text("contentHash"),
-    text("attributes"),
-    text("publishTime"),
-    text("sourceObject"),
-    text("draftObject"),
     truth("published"),
     truth("approved"),
 ];
@@ -260,7 +250,6 @@ const EVENT: &[Property] = &[truth("enabled"), entity("reloadTask", ResourceKind
 const USER: &[Property] = &[
     text("userId"),
     text("userDirectory"),
-    text("userDirectoryConnectorName"),
     many(text("roles")),
     many(text("group")),
     many(text("email")),
@@ -275,13 +264,16 @@ const USER_DIRECTORY: &[Property] = &[text("userDirectoryName"), text("type")];
 
 const SYSTEM_RULE: &[Property] = &[
     one("category", ValueType::OneOf(&["Security", "License", "Sync"])),
-    text("subcategory"),
-    text("type"),
+    one("type", ValueType::OneOf(&["Default", "ReadOnly", "Custom"])),
     text("resourceFilter"),
     truth("disabled"),
 ];
 
-const NODE: &[Property] = &[truth("isCentral"), text("nodePurpose"), text("hostName")];
+const NODE: &[Property] = &[
+    truth("isCentral"),
+    one("nodePurpose", ValueType::OneOf(&["production", "development", "both"])),
+    text("hostName"),
+];
 
 const VIRTUAL_PROXY: &[Property] = &[text("prefix"), text("description")];
 
