@@ -82,7 +82,6 @@ pub(crate) fn properties(kind: Kind) -> &'static [Property] {
                     one("objectType", Value::Text),
                     one("published", Value::Truth),
                     one("approved", Value::Truth),
-                    one("size", Value::Number),
                 ]
             }
         }
