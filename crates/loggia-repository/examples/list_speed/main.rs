@@ -139,7 +139,7 @@ fn saves(repository: &Repository) {
             actions: Some(2),
             ..RuleEdit::default()
         };
-        checks.push(timed(|| repository.check_rule(&server(), edit.clone()).unwrap()));
+        checks.push(timed(|| repository.check_rule(&server(), None, edit.clone()).unwrap()));
         let started = Instant::now();
         repository.create_rule(&server(), None, edit).unwrap();
         saves.push(started.elapsed());
