@@ -6,15 +6,17 @@
 //! at.
 
 use std::collections::HashMap;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use regex::Regex;
 use uuid::Uuid;
 
 use crate::oracle::{Value, pair_holds};
+use crate::paths::PathId;
 use crate::program::{Clause, Node, Path, Root, Step, Term, Test};
 use crate::syntax::Comparison;
-use crate::text::fold_hash;
+use crate::text::{Glob, fold_hash, fold_hash_beginning};
 use crate::{Action, ResourceKind};
 
 #[derive(Debug)]
@@ -71,10 +73,10 @@ pub(crate) struct Side {
     pub(crate) constants: Box<[Constant]>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Constant {
-    /// Also a pattern of `like`.
     Text(Arc<str>),
+    Glob(Arc<Glob>),
     Pattern(Regex),
 }
 
@@ -116,7 +118,11 @@ pub(crate) enum KeyValue {
     /// Nothing: the place says it all.
     Any,
     Text(Arc<str>),
+    /// Folded; what matters is that a value begins with it.
+    Beginning(Arc<str>),
     Id(Uuid),
+    /// A test as a text that only the same tests have.
+    Test(Arc<str>),
 }
 
 /// Most keys of one guard, and most guards that one condition can choose from.
@@ -126,15 +132,16 @@ const MOST_GUARDS: usize = 8;
 impl Compiled {
     pub(crate) fn new(clause: &Clause) -> Compiled {
         let mut compiler = Compiler::default();
-        let (code, cost) = compiler.clause(clause, false);
+        let code = compiler.clause(clause, false);
         let mut compiled = Compiled {
             code,
             paths: compiler.paths.into(),
             guards: Box::default(),
             reads_kind: false,
             asks_rules: clause.asks_rules(),
-            cost,
+            cost: 0,
         };
+        compiled.cost = compiled.code.cost(&compiled.paths);
         compiled.reads_kind = compiled.paths.iter().any(LocalPath::is_kind);
         compiled.guards = compiled.guards_for(None).into();
         compiled
@@ -143,6 +150,17 @@ impl Compiled {
     /// The guards, for resources of one kind where that is given.
     pub(crate) fn guards_for(&self, kind: Option<ResourceKind>) -> Vec<Guard> {
         Guards { paths: &self.paths, kind }.of(&self.code)
+    }
+
+    /// The cheapest test that must hold for the condition to hold, unless all of them ask
+    /// `HasPrivilege`.
+    pub(crate) fn test(&self) -> Option<&Code> {
+        let test = match &self.code {
+            Code::All(parts) => parts.first()?,
+            Code::Constant(_) => return None,
+            code => code,
+        };
+        (!test.asks_rules()).then_some(test)
     }
 
     /// About how many bytes it takes.
@@ -156,6 +174,20 @@ impl Compiled {
 }
 
 impl LocalPath {
+    fn cost(&self) -> u32 {
+        if self.is_kind() || self.is_resource() {
+            return 2;
+        }
+        let steps = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        // What is read of the requester serves many decisions.
+        if self.root == Root::Resource { steps.saturating_mul(16) } else { 4 }
+    }
+
+    /// The resource itself.
+    fn is_resource(&self) -> bool {
+        self.root == Root::Resource && self.steps.is_empty()
+    }
+
     /// `resource.resourcetype`, which is the same for all resources of a kind.
     fn is_kind(&self) -> bool {
         self.root == Root::Resource && *self.steps == [Step::Kind]
@@ -169,98 +201,74 @@ struct Compiler {
 }
 
 impl Compiler {
-    /// The clause or its opposite, and what it costs to evaluate.
-    fn clause(&mut self, clause: &Clause, is_negated: bool) -> (Code, u32) {
+    /// The clause or its opposite.
+    fn clause(&mut self, clause: &Clause, is_negated: bool) -> Code {
         match &clause.node {
-            Node::Constant(value) => (Code::Constant(*value != is_negated), 0),
+            Node::Constant(value) => Code::Constant(*value != is_negated),
             Node::Not(inner) => self.clause(inner, !is_negated),
             Node::All(parts) => self.join(parts, is_negated, !is_negated),
             Node::Any(parts) => self.join(parts, is_negated, is_negated),
             Node::Test(test) => {
-                let (code, cost) = self.test(test);
-                (if is_negated { Code::Not(Box::new(code)) } else { code }, cost)
+                let code = self.test(test);
+                if is_negated { Code::not(code) } else { code }
             }
         }
     }
 
-    fn join(&mut self, parts: &[Clause], is_negated: bool, is_all: bool) -> (Code, u32) {
+    fn join(&mut self, parts: &[Clause], is_negated: bool, is_all: bool) -> Code {
         let mut joined = Vec::with_capacity(parts.len());
         for part in parts {
             match self.clause(part, is_negated) {
-                (Code::Constant(value), _) if value == is_all => {}
-                (Code::Constant(value), _) => return (Code::Constant(value), 0),
+                Code::Constant(value) if value == is_all => {}
+                Code::Constant(value) => return Code::Constant(value),
                 part => joined.push(part),
             }
         }
-        joined.sort_by_key(|(_, cost)| *cost);
-        let cost = joined.iter().fold(0, |sum: u32, (_, cost)| sum.saturating_add(*cost));
-        let mut parts: Vec<Code> = joined.into_iter().map(|(code, _)| code).collect();
-        match parts.pop() {
-            None => (Code::Constant(is_all), 0),
-            Some(only) if parts.is_empty() => (only, cost),
+        joined.sort_by_cached_key(|code| code.cost(&self.paths));
+        match joined.pop() {
+            None => Code::Constant(is_all),
+            Some(only) if joined.is_empty() => only,
             Some(last) => {
-                parts.push(last);
-                let parts = parts.into();
-                (if is_all { Code::All(parts) } else { Code::Any(parts) }, cost)
+                joined.push(last);
+                if is_all { Code::All(joined.into()) } else { Code::Any(joined.into()) }
             }
         }
     }
 
-    fn test(&mut self, test: &Test) -> (Code, u32) {
+    fn test(&mut self, test: &Test) -> Code {
         match test {
-            Test::IsAnonymous => (Code::IsAnonymous, 1),
-            Test::Empty { path } => {
-                let read = self.read(path);
-                (Code::IsEmpty(read), self.cost(read))
-            }
+            Test::IsAnonymous => Code::IsAnonymous,
+            Test::Empty { path } => Code::IsEmpty(self.read(path)),
             Test::IsOwned { path } => {
                 let steps = path.steps.iter().cloned().chain([Step::Read("owner".into())]);
-                let read = Read { path: self.path(path.root, steps.collect()), is_id: false };
-                (Code::Not(Box::new(Code::IsEmpty(read))), self.cost(read))
+                let path = self.path(path.root, steps.collect());
+                Code::not(Code::IsEmpty(Read { path, is_id: false }))
             }
             Test::HasPrivilege { path, action } => {
                 let index = self.path(path.root, path.steps.as_slice().into());
                 if let Some(path) = self.paths.get_mut(index) {
                     path.is_asked = true;
                 }
-                let cost = 1000 + self.cost(Read { path: index, is_id: false });
-                (Code::HasPrivilege(index, *action), cost)
+                Code::HasPrivilege(index, *action)
             }
             Test::Compare { left, comparison, right } => {
-                let (left, left_cost) = self.side(left);
-                let (right, right_cost) = self.side(right);
-                let compare = Compare { left, comparison: *comparison, right };
-                let cost = left_cost.saturating_add(right_cost);
-                (Code::Compare(Box::new(compare)), cost)
+                let (left, right) = (self.side(left), self.side(right));
+                Code::Compare(Box::new(Compare { left, comparison: *comparison, right }))
             }
         }
     }
 
-    fn side(&mut self, terms: &[Term]) -> (Side, u32) {
-        let (mut reads, mut constants, mut cost) = (Vec::new(), Vec::new(), 0_u32);
+    fn side(&mut self, terms: &[Term]) -> Side {
+        let (mut reads, mut constants) = (Vec::new(), Vec::new());
         for term in terms {
-            let costs = match term {
-                Term::Path(path) => {
-                    let read = self.read(path);
-                    reads.push(read);
-                    self.cost(read)
-                }
-                Term::Text(text) => {
-                    constants.push(Constant::Text(text.clone()));
-                    1
-                }
-                Term::Glob(text) => {
-                    constants.push(Constant::Text((&**text).into()));
-                    4
-                }
-                Term::Pattern(pattern) => {
-                    constants.push(Constant::Pattern(pattern.clone()));
-                    20
-                }
-            };
-            cost = cost.saturating_add(costs);
+            match term {
+                Term::Path(path) => reads.push(self.read(path)),
+                Term::Text(text) => constants.push(Constant::Text(text.clone())),
+                Term::Glob(glob) => constants.push(Constant::Glob(Arc::new(glob.clone()))),
+                Term::Pattern(pattern) => constants.push(Constant::Pattern(pattern.clone())),
+            }
         }
-        (Side { reads: reads.into(), constants: constants.into() }, cost)
+        Side { reads: reads.into(), constants: constants.into() }
     }
 
     fn read(&mut self, path: &Path) -> Read {
@@ -280,16 +288,6 @@ impl Compiler {
             self.paths.push(LocalPath { root, steps, is_asked: false });
         }
         index
-    }
-
-    fn cost(&self, read: Read) -> u32 {
-        let Some(path) = self.paths.get(read.path) else { return 0 };
-        if path.is_kind() || path.root == Root::Resource && path.steps.is_empty() {
-            return 2;
-        }
-        let steps = u32::try_from(path.steps.len()).unwrap_or(u32::MAX);
-        // What is read of the requester serves many decisions.
-        if path.root == Root::Resource { steps.saturating_mul(16) } else { 4 }
     }
 }
 
@@ -388,50 +386,59 @@ impl Guards<'_> {
         }
     }
 
-    /// The guard of a comparison: one value of a path equals one constant.
+    /// The guard of a comparison: one value of a path equals one constant, or begins with it.
     fn of_compare(&self, compare: &Compare) -> Option<Guard> {
         let Compare { left, comparison, right } = compare;
-        let (is_exact, is_pattern) = match comparison {
-            Comparison::Equal => (true, false),
-            // Found without letter case, so the case is still to be tested.
-            Comparison::ExactlyEqual => (false, false),
-            Comparison::Like => (false, true),
+        let (reads, constants) = match comparison {
+            Comparison::Equal | Comparison::ExactlyEqual if right.reads.is_empty() => {
+                (&left.reads, &right.constants)
+            }
+            Comparison::Equal | Comparison::ExactlyEqual if left.reads.is_empty() => {
+                (&right.reads, &left.constants)
+            }
+            // A pattern that is read is known only then.
+            Comparison::Like if right.reads.is_empty() => (&left.reads, &right.constants),
             _ => return None,
         };
-        if !left.reads.is_empty() && !right.reads.is_empty() || is_pattern && left.reads.is_empty()
-        {
+        // Constants of both sides may match each other whatever is read.
+        if !left.constants.is_empty() && !right.constants.is_empty() {
             return None;
         }
-        let mut guard = Guard::new(Vec::new());
-        if !is_exact {
-            guard.proves = Proof::Nothing;
-        }
+        // Exact texts are found without letter case, so the case is still to be tested.
+        let mut is_proof = *comparison != Comparison::ExactlyEqual;
         let mut keys = Vec::new();
-        for constant in left.constants.iter().chain(&right.constants) {
-            let Constant::Text(text) = constant else { continue };
-            if is_pattern && text.contains(['*', '?', '\\']) {
+        for constant in constants {
+            for read in reads {
+                keys.extend(self.key(*read, constant, &mut is_proof)?);
+            }
+            if keys.len() > MOST_KEYS {
                 return None;
             }
-            keys.extend(left.reads.iter().chain(&right.reads).filter_map(|read| {
-                let is_resource = self
-                    .paths
-                    .get(read.path)
-                    .is_some_and(|path| path.root == Root::Resource && path.steps.is_empty());
-                match read.is_id {
-                    true if is_resource => Key::id(Place::Id, text),
-                    true => Key::id(Place::Read(*read), text),
-                    false => Some(Key::text(Place::Read(*read), text)),
+        }
+        let proves = if is_proof { Proof::Everything } else { Proof::Nothing };
+        Some(Guard { keys: keys.into(), proves })
+    }
+
+    /// What must be found for a value that is read to match a constant: one key, or none if it never
+    /// can. Nothing can be said where there is no answer.
+    fn key(&self, read: Read, constant: &Constant, is_proof: &mut bool) -> Option<Option<Key>> {
+        let place = match self.paths.get(read.path) {
+            Some(path) if read.is_id && path.is_resource() => Place::Id,
+            _ => Place::Read(read),
+        };
+        match constant {
+            Constant::Text(text) if read.is_id => Some(Key::id(place, text)),
+            Constant::Text(text) => Some(Some(Key::text(place, text))),
+            Constant::Glob(glob) if !read.is_id => {
+                let beginning: String = glob.prefix().collect();
+                *is_proof &= glob.is_prefix();
+                if beginning.is_empty() {
+                    return None;
                 }
-            }));
+                Some(Some(Key::beginning(place, beginning)))
+            }
+            Constant::Glob(_) | Constant::Pattern(_) => None,
         }
-        // Constants of both sides may equal each other whatever is read.
-        let has_both =
-            |left: &Side, right: &Side| !left.constants.is_empty() && !right.constants.is_empty();
-        if has_both(left, right) || keys.len() > MOST_KEYS {
-            return None;
-        }
-        guard.keys = keys.into();
-        Some(guard)
     }
 }
 
@@ -451,6 +458,12 @@ impl Key {
         Key { place, hash: fold_hash(text), value: KeyValue::Text(text.clone()) }
     }
 
+    fn beginning(place: Place, beginning: String) -> Key {
+        let length = beginning.chars().count();
+        let hash = fold_hash_beginning(&beginning, length).unwrap_or(0);
+        Key { place, hash, value: KeyValue::Beginning(beginning.into()) }
+    }
+
     /// None if the text is not the writing of an id, which then equals no id.
     fn id(place: Place, text: &str) -> Option<Key> {
         let id = Uuid::try_parse(text).ok().filter(|_| text.len() == 36)?;
@@ -466,14 +479,129 @@ pub(crate) fn id_hash(id: Uuid) -> u64 {
 
 impl Side {
     pub(crate) fn values(&self) -> impl Iterator<Item = Value<'_>> {
-        self.constants.iter().map(|constant| match constant {
+        self.constants.iter().map(Constant::value)
+    }
+}
+
+impl Constant {
+    pub(crate) fn value(&self) -> Value<'_> {
+        match self {
             Constant::Text(text) => Value::Text(text),
+            Constant::Glob(glob) => Value::Glob(glob),
             Constant::Pattern(pattern) => Value::Pattern(pattern),
-        })
+        }
+    }
+}
+
+/// Writes tests so that two are written alike only if they are the same.
+pub(crate) struct Writer<'w, F: Fn(usize) -> PathId> {
+    pub(crate) path: F,
+    pub(crate) out: &'w mut String,
+}
+
+impl<F: Fn(usize) -> PathId> Writer<'_, F> {
+    pub(crate) fn code(&mut self, code: &Code) {
+        match code {
+            Code::Constant(value) => self.write(format_args!("{value}")),
+            Code::All(parts) => self.parts('&', parts),
+            Code::Any(parts) => self.parts('|', parts),
+            Code::Not(inner) => {
+                self.out.push('!');
+                self.code(inner);
+            }
+            Code::IsAnonymous => self.out.push('a'),
+            Code::IsEmpty(read) => {
+                self.out.push('e');
+                self.read(*read);
+            }
+            Code::HasPrivilege(path, action) => {
+                let path = (self.path)(*path);
+                self.write(format_args!("h{path:?}{action}"));
+            }
+            Code::Compare(compare) => {
+                let Compare { left, comparison, right } = &**compare;
+                self.write(format_args!("{comparison:?}"));
+                self.side(left);
+                self.side(right);
+            }
+        }
+    }
+
+    fn parts(&mut self, word: char, parts: &[Code]) {
+        self.write(format_args!("{word}{}", parts.len()));
+        parts.iter().for_each(|part| self.code(part));
+    }
+
+    fn side(&mut self, side: &Side) {
+        self.write(format_args!("({},{}", side.reads.len(), side.constants.len()));
+        side.reads.iter().for_each(|read| self.read(*read));
+        for constant in &side.constants {
+            let (word, text): (char, &str) = match constant {
+                Constant::Text(text) => ('t', text),
+                Constant::Glob(glob) => ('g', glob),
+                Constant::Pattern(pattern) => ('p', pattern.as_str()),
+            };
+            // With its length before it, no text can look like the end of one and more.
+            self.write(format_args!("{word}{}:{text}", text.len()));
+        }
+    }
+
+    fn read(&mut self, read: Read) {
+        let path = (self.path)(read.path);
+        self.write(format_args!("{path:?}{}", if read.is_id { '#' } else { '.' }));
+    }
+
+    fn write(&mut self, text: fmt::Arguments<'_>) {
+        // Writing to a text never fails.
+        let _ = self.out.write_fmt(text);
     }
 }
 
 impl Code {
+    fn not(code: Code) -> Code {
+        match code {
+            Code::Not(inner) => *inner,
+            code => Code::Not(Box::new(code)),
+        }
+    }
+
+    /// What it costs to evaluate, about.
+    pub(crate) fn cost(&self, paths: &[LocalPath]) -> u32 {
+        let of_path = |path: usize| paths.get(path).map_or(0, LocalPath::cost);
+        let of_side = |side: &Side| {
+            let reads = side.reads.iter().map(|read| of_path(read.path));
+            let constants = side.constants.iter().map(|constant| match constant {
+                Constant::Text(_) => 1,
+                Constant::Glob(_) => 4,
+                Constant::Pattern(_) => 20,
+            });
+            reads.chain(constants).fold(0, u32::saturating_add)
+        };
+        match self {
+            Code::Constant(_) => 0,
+            Code::All(parts) | Code::Any(parts) => {
+                parts.iter().map(|part| part.cost(paths)).fold(0, u32::saturating_add)
+            }
+            Code::Not(inner) => inner.cost(paths),
+            Code::IsAnonymous => 1,
+            Code::IsEmpty(read) => of_path(read.path),
+            Code::HasPrivilege(path, _) => of_path(*path).saturating_add(1000),
+            Code::Compare(compare) => {
+                of_side(&compare.left).saturating_add(of_side(&compare.right))
+            }
+        }
+    }
+
+    /// Whether it asks `HasPrivilege`.
+    pub(crate) fn asks_rules(&self) -> bool {
+        match self {
+            Code::All(parts) | Code::Any(parts) => parts.iter().any(Code::asks_rules),
+            Code::Not(inner) => inner.asks_rules(),
+            Code::HasPrivilege(..) => true,
+            _ => false,
+        }
+    }
+
     fn memory(&self) -> usize {
         let side = |side: &Side| size_of_val(&*side.reads) + size_of_val(&*side.constants);
         let inner = match self {

@@ -4,14 +4,18 @@
 //! them to hold, their *guard*. A decision reads each of these paths once and looks its values up.
 //! Rules about nearly every kind are filed once, in the [`Bucket`] that all kinds share.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashTable};
 use uuid::Uuid;
 
-use crate::compiled::{Guard, Key, KeyValue, Place, Proof, id_hash};
+use crate::compiled::{
+    Code, Compare, Constant, Guard, Key, KeyValue, Place, Proof, Read, Writer, id_hash,
+};
 use crate::paths::{PathId, Paths};
-use crate::text::{equal, fold_hash};
+use crate::syntax::Comparison;
+use crate::text::{begins_with, equal, fold_hash, fold_hash_beginning};
 use crate::{Actions, Effect, KindSet, RequestContext, ResourceKind, Rule};
 
 /// A rule as it is arranged in one set.
@@ -27,6 +31,8 @@ pub(crate) struct Placed {
 pub(crate) struct Looked {
     pub(crate) path: PathId,
     pub(crate) is_id: bool,
+    /// How many characters of its beginning count; zero for all of it.
+    pub(crate) beginning: u32,
 }
 
 /// The rules on resources of one kind, or those that all kinds share.
@@ -43,11 +49,14 @@ pub(crate) struct Half {
     signed_in: Span,
     anonymous: Span,
     without_id: Span,
+    /// Rules that ask the rules again and nothing else.
     rest: Span,
     ids: Keys,
     /// By paths that read the same for every resource.
     pub(crate) fixed: Box<[Probe]>,
     pub(crate) scoped: Box<[Probe]>,
+    /// What rules need that are filed under nothing else, cheap tests first.
+    pub(crate) tests: Box<[SharedTest]>,
     entries: Box<[Entry]>,
 }
 
@@ -57,6 +66,33 @@ pub(crate) struct Probe {
     pub(crate) looked: Looked,
     pub(crate) concern: Concern,
     keys: Keys,
+}
+
+/// A test that some rules need, made once for all of them.
+#[derive(Debug)]
+pub(crate) struct SharedTest {
+    pub(crate) concern: Concern,
+    pub(crate) test: QuickTest,
+    /// One of the rules, whose test it is.
+    pub(crate) entry: Entry,
+    span: Span,
+}
+
+/// The most frequent tests, in a form that takes no detours.
+#[derive(Debug)]
+pub(crate) enum QuickTest {
+    Constant {
+        path: PathId,
+        comparison: Comparison,
+        constant: Constant,
+    },
+    Join {
+        left: PathId,
+        comparison: Comparison,
+        right: PathId,
+    },
+    /// As the rule has it.
+    Other,
 }
 
 /// One rule where it is filed.
@@ -193,8 +229,8 @@ impl Half {
     /// The cards come sorted by drawer and hash.
     fn from_cards(cards: &[Card<'_>]) -> Half {
         let mut half = Half::default();
-        let (mut entries, mut fixed, mut scoped) =
-            (Vec::with_capacity(cards.len()), Vec::new(), Vec::new());
+        let mut entries = Vec::with_capacity(cards.len());
+        let (mut fixed, mut scoped, mut tests) = (Vec::new(), Vec::new(), Vec::new());
         for drawer in cards.chunk_by(|one, other| one.drawer == other.drawer) {
             let Some(first) = drawer.first() else { continue };
             let mut concern = Concern::default();
@@ -210,6 +246,13 @@ impl Half {
                 Drawer::Anonymous(false) => half.signed_in = whole,
                 Drawer::WithoutId => half.without_id = whole,
                 Drawer::Rest => half.rest = whole,
+                Drawer::Test { .. } => {
+                    let test = |filed: &Filed| {
+                        let card = drawer.iter().find(|card| same_value(card.value, &filed.value));
+                        SharedTest::new(card?, filed.span, &entries)
+                    };
+                    tests.extend(keys.iter().filter_map(test));
+                }
                 Drawer::Id => half.ids = table(keys),
                 Drawer::Value { is_scoped, looked, .. } => {
                     let probes = if is_scoped { &mut scoped } else { &mut fixed };
@@ -217,7 +260,13 @@ impl Half {
                 }
             }
         }
-        Half { fixed: fixed.into(), scoped: scoped.into(), entries: entries.into(), ..half }
+        Half {
+            fixed: fixed.into(),
+            scoped: scoped.into(),
+            tests: tests.into(),
+            entries: entries.into(),
+            ..half
+        }
     }
 
     /// Rules for requesters that are anonymous, or that have signed in.
@@ -237,13 +286,19 @@ impl Half {
         self.ids.find(id_hash(id), is_it).map_or(&[], |filed| self.entries(filed.span))
     }
 
-    /// Rules that are filed under a text.
+    /// Rules that are filed under a text, or its beginning.
     pub(crate) fn by_text(&self, probe: &Probe, text: &str) -> &[Entry] {
         let is_it = |filed: &Filed| match &filed.value {
             KeyValue::Text(known) => equal(known, text),
+            KeyValue::Beginning(beginning) => begins_with(text, beginning),
             _ => false,
         };
-        probe.keys.find(fold_hash(text), is_it).map_or(&[], |filed| self.entries(filed.span))
+        let hash = match probe.looked.beginning {
+            0 => Some(fold_hash(text)),
+            length => fold_hash_beginning(text, length as usize),
+        };
+        let filed = hash.and_then(|hash| probe.keys.find(hash, is_it));
+        filed.map_or(&[], |filed| self.entries(filed.span))
     }
 
     /// Rules that are filed under the id of a thing.
@@ -252,7 +307,12 @@ impl Half {
         probe.keys.find(id_hash(id), is_it).map_or(&[], |filed| self.entries(filed.span))
     }
 
-    /// Rules that are filed under nothing, cheap ones first.
+    /// The rules that need a test.
+    pub(crate) fn needing(&self, test: &SharedTest) -> &[Entry] {
+        self.entries(test.span)
+    }
+
+    /// Rules that are filed under nothing at all, cheap ones first.
     pub(crate) fn rest(&self) -> &[Entry] {
         self.entries(self.rest)
     }
@@ -269,7 +329,8 @@ impl Half {
             .chain(&self.scoped)
             .map(|probe| size_of::<Probe>() + keys(&probe.keys))
             .sum();
-        size_of_val(&*self.entries) + keys(&self.ids) + probes
+        let lists = size_of_val(&*self.entries) + size_of_val(&*self.tests);
+        lists + keys(&self.ids) + probes
     }
 }
 
@@ -295,6 +356,8 @@ fn same_value(one: &KeyValue, other: &KeyValue) -> bool {
     match (one, other) {
         (KeyValue::Any, KeyValue::Any) => true,
         (KeyValue::Text(one), KeyValue::Text(other)) => equal(one, other),
+        (KeyValue::Beginning(one), KeyValue::Beginning(other)) => one == other,
+        (KeyValue::Test(one), KeyValue::Test(other)) => one == other,
         (KeyValue::Id(one), KeyValue::Id(other)) => one == other,
         _ => false,
     }
@@ -306,6 +369,42 @@ fn table(keys: Vec<Filed>) -> Keys {
         table.insert_unique(filed.hash, filed, |filed| filed.hash);
     }
     table
+}
+
+impl SharedTest {
+    /// The test of the card's rule, for all the entries.
+    fn new(card: &Card<'_>, span: Span, entries: &[Entry]) -> Option<SharedTest> {
+        let mut concern = Concern::default();
+        let entries = entries.get(span.start as usize..span.end as usize)?;
+        entries.iter().for_each(|entry| concern.add(entry.concern));
+        let test = QuickTest::new(card.placed, card.placed.rule.condition.compiled().test()?);
+        Some(SharedTest { concern, test, entry: card.entry, span })
+    }
+}
+
+impl QuickTest {
+    fn new(placed: &Placed, code: &Code) -> QuickTest {
+        let Code::Compare(compare) = code else {
+            return QuickTest::Other;
+        };
+        let Compare { left, comparison, right } = &**compare;
+        let path = |read: &Read| match read.is_id {
+            true => None,
+            false => placed.paths.get(read.path).copied(),
+        };
+        let sides = (&*left.reads, &*left.constants, &*right.reads, &*right.constants);
+        let quick = match sides {
+            ([left], [], [right], []) => path(left)
+                .zip(path(right))
+                .map(|(left, right)| QuickTest::Join { left, comparison: *comparison, right }),
+            ([left], [], [], [constant]) => path(left).map(|path| {
+                let constant = constant.clone();
+                QuickTest::Constant { path, comparison: *comparison, constant }
+            }),
+            _ => None,
+        };
+        quick.unwrap_or(QuickTest::Other)
+    }
 }
 
 /// Where cards are filed; in the order in which probes are made.
@@ -320,6 +419,10 @@ enum Drawer {
         length: u32,
         looked: Looked,
     },
+    /// By what the test costs.
+    Test {
+        cost: u32,
+    },
     Rest,
 }
 
@@ -330,6 +433,7 @@ struct Card<'c> {
     value: &'c KeyValue,
     cost: u32,
     entry: Entry,
+    placed: &'c Placed,
 }
 
 /// A rule that can hold for a resource of the kind.
@@ -339,6 +443,8 @@ struct Candidate<'r> {
     of_condition: OfCondition<'r>,
     /// Keys for what the filter names one by one, unless it names the whole kind.
     of_filter: Option<Guard>,
+    /// A test to share with others, if there are no keys.
+    test: Option<Key>,
 }
 
 enum OfCondition<'r> {
@@ -356,8 +462,11 @@ impl<'r> Candidate<'r> {
             _ => OfCondition::Whole(&compiled.guards),
         };
         let of_filter = kind.and_then(|kind| of_filter(&placed.rule, kind));
-        let candidate = Candidate { index, placed, of_condition, of_filter };
+        let mut candidate = Candidate { index, placed, of_condition, of_filter, test: None };
         let can_hold = candidate.guards().all(|guard| !guard.keys.is_empty());
+        if candidate.guards().next().is_none() {
+            candidate.test = compiled.test().map(|code| test_key(placed, code));
+        }
         can_hold.then_some(candidate)
     }
 
@@ -382,7 +491,7 @@ impl<'r> Candidate<'r> {
                 Drawer::Value {
                     is_scoped: !node.is_some_and(|node| node.is_fixed()),
                     length: node.map_or(0, |node| node.length),
-                    looked: Looked { path, is_id: read.is_id },
+                    looked: Looked { path, is_id: read.is_id, beginning: beginning(&key.value) },
                 }
             }
         }
@@ -419,10 +528,13 @@ impl<'r> Candidate<'r> {
         };
         let proven = match best {
             Some(guard) if !is_of_filter(guard) => guard.proves,
-            None if matches!(compiled.code, crate::compiled::Code::Constant(true)) => {
-                Proof::Everything
-            }
-            _ => Proof::Nothing,
+            None => match compiled.code {
+                Code::Constant(true) => Proof::Everything,
+                Code::All(_) if self.test.is_some() => Proof::Part(0),
+                _ if self.test.is_some() => Proof::Everything,
+                _ => Proof::Nothing,
+            },
+            Some(_) => Proof::Nothing,
         };
         let entry = Entry {
             rule: self.index,
@@ -431,16 +543,40 @@ impl<'r> Candidate<'r> {
             needs_filter,
             asks_rules: compiled.asks_rules,
         };
-        let cost = compiled.cost;
-        let Some(guard) = best else {
-            let value = &KeyValue::Any;
-            cards.push(Card { drawer: Drawer::Rest, hash: 0, value, cost, entry });
-            return;
+        let mut add = |drawer, key: &'c Key| {
+            let (hash, value, cost) = (key.hash, &key.value, compiled.cost);
+            cards.push(Card { drawer, hash, value, cost, entry, placed: self.placed });
         };
-        for key in &guard.keys {
-            let drawer = self.drawer(key, paths);
-            cards.push(Card { drawer, hash: key.hash, value: &key.value, cost, entry });
+        match (best, &self.test) {
+            (Some(guard), _) => {
+                guard.keys.iter().for_each(|key| add(self.drawer(key, paths), key));
+            }
+            (None, Some(test)) => {
+                let cost = compiled.test().map_or(0, |code| code.cost(&compiled.paths));
+                add(Drawer::Test { cost }, test);
+            }
+            (None, None) => add(Drawer::Rest, &NO_KEY),
         }
+    }
+}
+
+const NO_KEY: Key = Key { place: Place::Id, hash: 0, value: KeyValue::Any };
+
+fn test_key(placed: &Placed, code: &Code) -> Key {
+    let mut text = String::new();
+    let path = |path: usize| placed.paths.get(path).copied().unwrap_or(PathId::RESOURCE);
+    Writer { path, out: &mut text }.code(code);
+    Key { place: Place::Id, hash: exact_hash(&text), value: KeyValue::Test(text.into()) }
+}
+
+fn exact_hash(text: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::new().hash_one(text)
+}
+
+fn beginning(value: &KeyValue) -> u32 {
+    match value {
+        KeyValue::Beginning(text) => u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
+        _ => 0,
     }
 }
 

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use uuid::Uuid;
 
 use crate::compiled::{Code, Compare, Proof, Read, Side};
-use crate::index::{Concern, Entry, Half, Placed, Probe};
+use crate::index::{Concern, Entry, Half, Placed, Probe, QuickTest, SharedTest};
 use crate::oracle::{Value, pair_holds};
 use crate::paths::PathId;
 use crate::program::{Root, Step};
@@ -236,6 +236,11 @@ impl<'a> Machine<'a> {
             }
         }
         for half in halves {
+            for test in &half.tests {
+                if concerns(test.concern, wanted) && self.test_holds(test, entity) {
+                    wanted = self.run(half.needing(test), entity, wanted, found)?;
+                }
+            }
             wanted = self.run(half.rest(), entity, wanted, found)?;
         }
         let mut next = deferred;
@@ -298,6 +303,41 @@ impl<'a> Machine<'a> {
             }
         }
         Some(wanted)
+    }
+
+    fn test_holds(&mut self, shared: &'a SharedTest, entity: &Entity) -> bool {
+        match &shared.test {
+            QuickTest::Constant { path, comparison, constant } => {
+                let values = self.read(*path, entity);
+                let holds = |fact: &Fact| match fact {
+                    Fact::Text(text) => {
+                        pair_holds(Value::Text(text), *comparison, constant.value())
+                    }
+                    Fact::Entity(_) => false,
+                };
+                self.facts_at(&values).iter().any(holds)
+            }
+            QuickTest::Join { left, comparison, right } => {
+                // What is read of the requester is read once for all, and may be nothing.
+                let is_fixed = self.rules.paths().is_fixed(*right);
+                let [first, second] = if is_fixed { [*right, *left] } else { [*left, *right] };
+                if self.read(first, entity).places.is_empty() {
+                    return false;
+                }
+                self.read(second, entity);
+                let [left, right] = [*left, *right].map(|path| self.read_before(path));
+                left.iter().any(|left| {
+                    right.iter().any(|right| pair_holds(left.into(), *comparison, right.into()))
+                })
+            }
+            QuickTest::Other => {
+                let placed = self.rules.placed(shared.entry.rule);
+                placed.is_some_and(|placed| {
+                    let test = placed.rule.condition.compiled().test();
+                    test.is_some_and(|test| self.holds(placed, test, entity))
+                })
+            }
+        }
     }
 
     fn entry_holds(&mut self, entry: Entry, entity: &Entity) -> bool {
@@ -384,14 +424,10 @@ impl<'a> Machine<'a> {
     ) -> bool {
         let mut buffer = Uuid::encode_buffer();
         for read in &side.reads {
-            let slot = placed.paths.get(read.path).and_then(|path| self.slots.get(path.index()));
-            let Some(&Slot { start, end, .. }) = slot else { continue };
-            let is_fixed = self.is_fixed(placed, *read);
-            let values = Values { is_fixed, places: start as usize..end as usize };
-            for fact in self.facts_at(&values) {
+            let Some(path) = placed.paths.get(read.path) else { continue };
+            for fact in self.read_before(*path) {
                 let is_found = match (fact, read.is_id) {
-                    (Fact::Text(text), false) => is_it(Value::Text(text)),
-                    (Fact::Entity(entity), false) => is_it(Value::Entity(entity)),
+                    (fact, false) => is_it(fact.into()),
                     (Fact::Entity(Entity { id: Some(id), .. }), true) => {
                         is_it(Value::Text(id.hyphenated().encode_lower(&mut buffer)))
                     }
@@ -442,6 +478,11 @@ impl<'a> Machine<'a> {
             self.answers.insert(question, holds);
         }
         holds
+    }
+
+    /// The values of a path that was just read.
+    fn read_before(&self, path: PathId) -> &[Fact] {
+        self.was_read(path).map_or(&[], |values| self.facts_at(&values))
     }
 
     fn facts_at(&self, values: &Values) -> &[Fact] {

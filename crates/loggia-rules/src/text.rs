@@ -53,6 +53,28 @@ pub(crate) fn fold_hash(text: &str) -> u64 {
     hash.finish()
 }
 
+/// A hash that is the same for texts whose first characters, so many of them, are the same without
+/// letter case; none if there are fewer.
+pub(crate) fn fold_hash_beginning(text: &str, length: usize) -> Option<u64> {
+    let mut hash = FoldHash::default();
+    if let Some(beginning) = text.get(..length).filter(|beginning| beginning.is_ascii()) {
+        hash.ascii(beginning);
+        return Some(hash.finish());
+    }
+    let (mut bytes, mut left) = ([0; 4], length);
+    for c in text.chars().take(length) {
+        fold(c).encode_utf8(&mut bytes).bytes().for_each(|byte| hash.byte(byte));
+        left -= 1;
+    }
+    (left == 0).then(|| hash.finish())
+}
+
+/// Whether a text begins with another, which is folded.
+pub(crate) fn begins_with(text: &str, beginning: &str) -> bool {
+    let mut chars = text.chars();
+    beginning.chars().all(|expected| chars.next().is_some_and(|c| Letter::Is(expected).is(c)))
+}
+
 /// Hashes bytes eight at a time, however they arrive.
 #[derive(Default)]
 struct FoldHash {
@@ -258,6 +280,13 @@ impl Glob {
         })
     }
 
+    /// Whether every text matches that begins with its prefix.
+    pub(crate) fn is_prefix(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| {
+            rest.between.is_empty() && rest.tail.is_empty() && !self.head.contains(&Letter::Any)
+        })
+    }
+
     /// Whether the whole text matches.
     pub(crate) fn matches(&self, text: &str) -> bool {
         let mut chars = text.chars();
@@ -401,6 +430,33 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn texts_that_begin_alike_have_a_hash_in_common() {
+        let same = [
+            ("Finance 2026", "finance*"),
+            ("\u{212a}elvin", "kel*n"),
+            ("ÄRGER", "är?er*"),
+            ("i\u{307}x", "i\u{307}*"),
+            ("İx", "İ*"),
+        ];
+        for (text, pattern) in same {
+            let glob = Glob::new(pattern);
+            let beginning: String = glob.prefix().collect();
+            let length = beginning.chars().count();
+            assert!(glob.matches(text) && begins_with(text, &beginning), "{text} {pattern}");
+            assert_eq!(
+                fold_hash_beginning(text, length),
+                fold_hash_beginning(&beginning, length),
+                "{text} {pattern}"
+            );
+        }
+        assert!(!begins_with("fin", "fina") && fold_hash_beginning("fin", 4).is_none());
+        assert!(Glob::new("ab*").is_prefix());
+        for pattern in ["a?b*", "ab", "ab*c", "a*b*"] {
+            assert!(!Glob::new(pattern).is_prefix(), "{pattern}");
+        }
+    }
 
     #[test]
     fn texts_are_equal_without_letter_case() {

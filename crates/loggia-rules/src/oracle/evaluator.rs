@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::program::{Clause, Node, Path, Root, Step, Term, Test};
 use crate::questions::{Asking, Questions};
 use crate::syntax::Comparison;
-use crate::text::{equal, like};
+use crate::text::{Glob, equal, like};
 use crate::{Action, Effect, Entity, Fact, Facts, RequestContext, ResourceKind, RuleSet, Subject};
 
 /// Evaluates for one requester in one context.
@@ -237,18 +237,25 @@ fn text_of_id(id: Uuid) -> Fact {
 pub(crate) enum Value<'v> {
     Text(&'v str),
     Entity(&'v Entity),
+    Glob(&'v Glob),
     Pattern(&'v regex::Regex),
 }
 
+impl<'v> From<&'v Fact> for Value<'v> {
+    fn from(fact: &'v Fact) -> Value<'v> {
+        match fact {
+            Fact::Text(text) => Value::Text(text),
+            Fact::Entity(entity) => Value::Entity(entity),
+        }
+    }
+}
+
 fn values<'v>(terms: &'v [Term], facts: &'v [Fact]) -> impl Iterator<Item = Value<'v>> {
-    let read = facts.iter().map(|fact| match fact {
-        Fact::Text(text) => Value::Text(text),
-        Fact::Entity(entity) => Value::Entity(entity),
-    });
+    let read = facts.iter().map(Value::from);
     let written = terms.iter().filter_map(|term| match term {
         Term::Path(_) => None,
         Term::Text(text) => Some(Value::Text(text)),
-        Term::Glob(text) => Some(Value::Text(text)),
+        Term::Glob(glob) => Some(Value::Glob(glob)),
         Term::Pattern(pattern) => Some(Value::Pattern(pattern)),
     });
     read.chain(written)
@@ -266,6 +273,9 @@ pub(crate) fn pair_holds(left: Value<'_>, comparison: Comparison, right: Value<'
             Comparison::Like => like(left, right),
             Comparison::Matches => false,
         },
+        (Value::Text(left), Value::Glob(glob)) => {
+            comparison == Comparison::Like && glob.matches(left)
+        }
         (Value::Text(left), Value::Pattern(pattern)) => {
             comparison == Comparison::Matches && pattern.is_match(left)
         }
