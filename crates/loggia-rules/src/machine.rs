@@ -331,7 +331,7 @@ impl<'a> Machine<'a> {
                 })
             }
             QuickTest::Other => {
-                let placed = self.rules.placed(shared.entry.rule);
+                let placed = self.rules.placed(shared.rule);
                 placed.is_some_and(|placed| {
                     let test = placed.rule.condition.compiled().test();
                     test.is_some_and(|test| self.holds(placed, test, entity))

@@ -1,11 +1,11 @@
 //! The paths that the rules of one set read, each once, so that a decision reads each once.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 
 use crate::program::{Root, Step};
+use crate::text::fold_hash;
 use crate::{KindSet, ResourceKind, property};
 
 /// A path within one [`Paths`].
@@ -127,5 +127,5 @@ impl Paths {
 }
 
 fn hash(before: PathId, step: &Step) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::new().hash_one((before, step))
+    fold_hash(step.name()) ^ u64::from(before.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -1,8 +1,8 @@
 //! The rules in force, arranged for decisions.
 
-use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
+use hashbrown::HashSet;
 use uuid::Uuid;
 
 use crate::audience::Sets;
