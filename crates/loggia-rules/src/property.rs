@@ -70,7 +70,7 @@ pub(crate) fn find(kinds: KindSet, name: &str) -> Found {
         let has_custom = kinds.iter().any(has_custom_properties);
         return if has_custom { Found::Custom } else { Found::NoCustom };
     }
-    if let Some(property) = kinds.iter().filter_map(|kind| lookup(kind, name)).reduce(merge) {
+    if let Some(property) = known(kinds, name) {
         return Found::Known(property);
     }
     let known = kinds.iter().flat_map(|kind| properties(kind).map(|property| property.name));
@@ -80,6 +80,11 @@ pub(crate) fn find(kinds: KindSet, name: &str) -> Found {
         return Found::Attribute { looks_like };
     }
     Found::Missing { looks_like: closest(name, known) }
+}
+
+/// A property that some of the kinds have in the schema; `name` in lower case.
+pub(crate) fn known(kinds: KindSet, name: &str) -> Option<Property> {
+    kinds.iter().filter_map(|kind| lookup(kind, name)).reduce(merge)
 }
 
 /// What `User*` covers. A rule about these and nothing else may read any directory attribute; one
@@ -115,8 +120,8 @@ pub(crate) fn near_environment(name: &str) -> Option<&'static str> {
 pub(crate) fn follow<'a>(kind: ResourceKind, steps: impl Iterator<Item = &'a str>) -> KindSet {
     let mut kinds = KindSet::only(kind);
     for step in steps {
-        kinds = match find(kinds, step) {
-            Found::Known(Property { value: ValueType::Entity(targets), .. }) => targets,
+        kinds = match known(kinds, step) {
+            Some(Property { value: ValueType::Entity(targets), .. }) => targets,
             _ => KindSet::NONE,
         };
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::program::{Root, Step, Test};
-use crate::property::{self, Found, Property, ValueType};
+use crate::property::{self, Property, ValueType};
 use crate::{Action, Actions, KindSet, ResourceKind, Rule};
 
 /// How many `HasPrivilege` may be asked within each other.
@@ -162,8 +162,8 @@ fn asked_by(rule: &Rule) -> Vec<Asked> {
 fn follow(kind: ResourceKind, path: &[Step]) -> (KindSet, Option<usize>) {
     let (mut kinds, mut others) = (KindSet::only(kind), None);
     for step in path {
-        let Found::Known(Property { value: ValueType::Entity(targets), is_many, .. }) =
-            property::find(kinds, step.name())
+        let Some(Property { value: ValueType::Entity(targets), is_many, .. }) =
+            property::known(kinds, step.name())
         else {
             return (KindSet::NONE, others);
         };
