@@ -111,6 +111,25 @@ async fn without_a_licence_the_socket_ends_with_the_reason() {
 }
 
 #[tokio::test]
+async fn without_a_node_the_socket_ends_with_the_reason() {
+    let site = Site::new();
+    let mut open = site.connect(site.visitor(1)).opened().await;
+    site.forbid_nodes();
+    let refused = open.call(1, "GetAppLayout", json!([])).await;
+    assert_eq!(refused["error"]["code"], json!(5));
+    assert_eq!(open.next().await["method"], json!("OnNoEngineAvailable"));
+    assert_eq!(open.closed().await, CloseReason::AccessLost);
+    let mut client = site.connect(site.visitor(2));
+    client.greeting().await;
+    let refused = client.call(-1, "OpenDoc", json!([APP.text()])).await;
+    assert_eq!(refused["error"]["code"], json!(5));
+    let last = client.next().await;
+    assert_eq!(last["method"], json!("OnNoEngineAvailable"));
+    let message = last["params"]["message"].as_str().unwrap();
+    assert!(message.contains("NODE-NONE"), "{message}");
+}
+
+#[tokio::test]
 async fn a_visit_takes_its_next_unit_while_there_is_one() {
     let site = Site::new();
     site.limit_visitors(12);

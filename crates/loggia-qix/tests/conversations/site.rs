@@ -181,6 +181,19 @@ impl Site {
     }
 
     /// The rule that lets visitors read the stream.
+    /// A load-balancing rule that lets no node open any app.
+    pub(crate) fn forbid_nodes(&self) {
+        let edit = RuleEdit {
+            category: Some(RuleCategory::Sync),
+            name: Some("Nowhere".to_owned()),
+            resource_filter: Some("App_*".to_owned()),
+            actions: Some(1),
+            is_forbidding: Some(true),
+            ..RuleEdit::default()
+        };
+        self.repository.create_rule(&self.admin, None, edit).unwrap();
+    }
+
     pub(crate) fn stream_rule(&self) -> RuleId {
         let rules = self.repository.rules(&self.admin).unwrap();
         rules.iter().find(|rule| rule.name == "StreamEveryoneAnonymous").unwrap().id
