@@ -31,6 +31,7 @@ pub(crate) struct RuleText {
     pub(crate) filter: Vec<String>,
     pub(crate) context: Context,
     pub(crate) condition: Expr,
+    pub(crate) category: Category,
     /// The hand it is written in; none is plain.
     pub(crate) hand: Option<u64>,
 }
@@ -56,6 +57,8 @@ pub(crate) enum Style {
     Tangle,
     /// A handful of rules in which more rights never mean fewer rights.
     Monotone,
+    /// A handful of load-balancing rules.
+    Balancing,
 }
 
 const POPULATED: [ResourceKind; 17] = [
@@ -85,7 +88,8 @@ impl Case {
     pub(crate) fn random(seed: u64) -> Case {
         let mut random = Random::new(seed);
         let style = random.weighted(&[
-            (74, Style::Ordinary),
+            (69, Style::Ordinary),
+            (5, Style::Balancing),
             (8, Style::Many),
             (12, Style::Ladder),
             (6, Style::Tangle),
@@ -98,7 +102,7 @@ impl Case {
         let palette = Palette::random(&mut random);
         let world = World::random(&mut random, &palette);
         let count = match style {
-            Style::Ordinary | Style::Monotone => random.between(1, 7),
+            Style::Ordinary | Style::Monotone | Style::Balancing => random.between(1, 7),
             Style::Many => random.between(20, 60),
             Style::Ladder | Style::Tangle => random.between(0, 2),
         };
@@ -108,9 +112,45 @@ impl Case {
         match style {
             Style::Ladder => ladder(&mut random, &palette, &mut rules),
             Style::Tangle => tangle(&mut random, &palette, &mut rules),
-            Style::Ordinary | Style::Many | Style::Monotone => {}
+            Style::Ordinary | Style::Many | Style::Monotone | Style::Balancing => {}
         }
         let questions = (0..QUESTIONS).map(|_| question(&mut random, &world, &rules)).collect();
+        Case { rules, world, questions, seed }
+    }
+
+    /// Licence rules, asked in the hub: not rules of one set, but each on its own.
+    pub(crate) fn of_licence(seed: u64) -> Case {
+        let mut random = Random::new(seed ^ 0x11ce);
+        let palette = Palette::random(&mut random);
+        let world = World::random(&mut random, &palette);
+        let scene = Scene {
+            palette: &palette,
+            kinds: KindSet::NONE,
+            populated: &POPULATED,
+            actions: &HOT,
+            asking: 0,
+            asks_negated: false,
+            asks_plain: false,
+            sees_node: false,
+        };
+        let rule = |random: &mut Random, number| RuleText {
+            number,
+            effect: Effect::Allow,
+            actions: Actions::CREATE,
+            filter: vec!["License.AnalyzerTimeAccessType_*".to_owned()],
+            context: Context::Hub,
+            condition: Expr::random(random, &scene),
+            category: Category::License,
+            hand: Some(random.next()),
+        };
+        let rules: Vec<RuleText> = (1..=4).map(|number| rule(&mut random, number)).collect();
+        let question = |requester| Question {
+            requester,
+            entity: Entity::to_create(ResourceKind::LicenseAnalyzerTimeAccessType),
+            action: Action::Create,
+            context: RequestContext::Hub,
+        };
+        let questions = (0..world.requesters.len()).map(question).collect();
         Case { rules, world, questions, seed }
     }
 
@@ -177,7 +217,8 @@ impl RuleText {
         style: Style,
         number: usize,
     ) -> RuleText {
-        let filter = filter(random);
+        let is_balancing = style == Style::Balancing;
+        let filter = if is_balancing { vec!["App_*".to_owned()] } else { filter(random) };
         let effect = if random.chance(22) { Effect::Forbid } else { Effect::Allow };
         let is_monotone = style == Style::Monotone;
         let scene = Scene {
@@ -188,10 +229,12 @@ impl RuleText {
             asking: match style {
                 Style::Ordinary => 14,
                 Style::Many => 1,
+                Style::Balancing => 0,
                 Style::Ladder | Style::Tangle | Style::Monotone => 25,
             },
             asks_negated: !is_monotone || effect == Effect::Forbid,
             asks_plain: !is_monotone || effect == Effect::Allow,
+            sees_node: is_balancing,
         };
         RuleText {
             number,
@@ -204,6 +247,7 @@ impl RuleText {
                 (2, Context::Console),
             ]),
             condition: Expr::random(random, &scene),
+            category: if is_balancing { Category::Sync } else { Category::Security },
             hand: Some(random.next()),
         }
     }
@@ -227,7 +271,7 @@ impl RuleText {
     pub(crate) fn compile(&self) -> Rule {
         let filter: ResourceFilter = self.filter_text().parse().unwrap();
         let text = self.condition_text();
-        let condition = Condition::compile_for(&text, Category::Security, &filter)
+        let condition = Condition::compile_for(&text, self.category, &filter)
             .unwrap_or_else(|problems| panic!("{filter}: {text}\n{problems:#?}"));
         Rule {
             id: self.id(),
@@ -269,6 +313,7 @@ fn ladder(random: &mut Random, palette: &Palette, rules: &mut Vec<RuleText>) {
             filter: filter.clone(),
             context: Context::Both,
             condition: if random.chance(50) { Expr::Any(parts) } else { Expr::All(parts) }.simple(),
+            category: Category::Security,
             hand: Some(random.next()),
         });
     }
@@ -300,6 +345,7 @@ fn tangle(random: &mut Random, palette: &Palette, rules: &mut Vec<RuleText>) {
             asking: 75,
             asks_negated: true,
             asks_plain: true,
+            sees_node: false,
         };
         rule.condition = Expr::random(random, &scene);
         rules.push(rule);

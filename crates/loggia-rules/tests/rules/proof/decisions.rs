@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use loggia_rules::{
-    Action, Actions, Context, Decision, Effect, Outcome, Request, RequestContext, Rule, RuleSet,
-    allows, decide, granted,
+    Action, Actions, Category, Context, Decision, Effect, Outcome, Request, RequestContext, Rule,
+    RuleSet, admits, allows, decide, granted,
 };
 use uuid::Uuid;
 
@@ -110,6 +110,23 @@ fn decisions_are_what_the_language_says() {
     });
 }
 
+/// A licence rule's condition, which sees the requester only.
+#[test]
+fn licence_conditions_hold_as_the_language_says() {
+    prove("licence_conditions_hold_as_the_language_says", Case::of_licence, |case| {
+        for question in &case.questions {
+            let mut second = Interpreter::new(case, question);
+            for rule in &case.rules {
+                let compiled = rule.compile();
+                let found = admits(&compiled.condition, &case.facts(question));
+                let expected = second.holds(&rule.condition, &question.entity);
+                ensure!(found == expected, "{question}\nrule {}: expected {expected}", rule.number);
+            }
+        }
+        Ok(case.questions.len())
+    });
+}
+
 /// The same rules in another order, some of them twice.
 #[test]
 fn order_and_duplicates_never_matter() {
@@ -202,6 +219,7 @@ fn forbid_wins() {
             filter: vec!["*".to_owned()],
             context: Context::Both,
             condition,
+            category: Category::Security,
             hand: None,
         };
         let with = |more: RuleText| {

@@ -22,6 +22,7 @@ pub(crate) struct Interpreter<'c> {
 }
 
 impl<'c> Interpreter<'c> {
+    /// For the requester of a question.
     pub(crate) fn new(case: &'c Case, question: &Question) -> Interpreter<'c> {
         let parsed = |rule: &'c RuleText| (rule, rule.filter_text().parse().unwrap());
         let (view, context) = (case.facts(question), question.context);
@@ -72,7 +73,8 @@ impl<'c> Interpreter<'c> {
         some(self, Effect::Allow) && !some(self, Effect::Forbid)
     }
 
-    fn holds(&mut self, condition: &Expr, resource: &Entity) -> bool {
+    /// Whether the condition holds for the resource.
+    pub(crate) fn holds(&mut self, condition: &Expr, resource: &Entity) -> bool {
         match condition {
             Expr::Constant(value) => *value,
             Expr::All(parts) => parts.iter().all(|part| self.holds(part, resource)),
@@ -129,6 +131,12 @@ impl<'c> Interpreter<'c> {
         let mut steps = path.lower_steps();
         let mut here: Vec<Fact> = match path.root {
             Root::Resource => vec![Fact::Entity(resource.clone())],
+            Root::Node => {
+                let mut out = Vec::new();
+                let name = steps.next().unwrap();
+                self.view.read(Subject::Node, &name, &mut out);
+                out
+            }
             Root::User => match steps.next() {
                 None => self.view.requester_entity().map(Fact::Entity).into_iter().collect(),
                 Some(name) if name == "environment" => {

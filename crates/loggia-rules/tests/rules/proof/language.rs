@@ -50,6 +50,7 @@ pub(crate) struct Path {
 pub(crate) enum Root {
     User,
     Resource,
+    Node,
 }
 
 /// What a condition is made for.
@@ -66,6 +67,8 @@ pub(crate) struct Scene<'s> {
     /// Whether `HasPrivilege` may stand under a negation, and outside of one.
     pub(crate) asks_negated: bool,
     pub(crate) asks_plain: bool,
+    /// Whether it is a load-balancing rule, which sees the node.
+    pub(crate) sees_node: bool,
 }
 
 impl Operator {
@@ -125,16 +128,21 @@ fn test(random: &mut Random, scene: &Scene<'_>, is_negated: bool) -> Expr {
                 let path = Path { root: Root::User, steps: vec!["environment", "context"] };
                 return comparison(random, scene, path, world::CONTEXTS);
             }
-            let path = user_text(random);
+            if scene.sees_node && random.chance(30) {
+                let path = Path { root: Root::Node, steps: vec!["isCentral"] };
+                return comparison(random, scene, path, Value::Truth);
+            }
+            let path = user_text(random, scene);
             comparison(random, scene, path, Value::Text)
         }
         24..48 => resource_comparison(random, scene),
         48..60 => between_paths(random, scene),
         60..70 => between_entities(random, scene),
         70..79 => Expr::Empty(if random.chance(50) {
-            user_text(random)
+            user_text(random, scene)
         } else {
-            resource_path(random, scene, |_| true).map_or_else(|| user_text(random), |(p, _)| p)
+            resource_path(random, scene, |_| true)
+                .map_or_else(|| user_text(random, scene), |(p, _)| p)
         }),
         79..87 => Expr::IsAnonymous,
         87..93 => owned(random, scene),
@@ -174,7 +182,7 @@ fn comparison(random: &mut Random, scene: &Scene<'_>, path: Path, value: Value) 
     let literals = literals(random, scene, value, operator);
     let mut left = vec![Operand::Path(path)];
     if value == Value::Text && random.chance(8) {
-        left.push(Operand::Path(user_text(random)));
+        left.push(Operand::Path(user_text(random, scene)));
     }
     if !operator.is_pattern() && random.chance(8) {
         return Expr::Compare(literals, operator, left);
@@ -268,12 +276,16 @@ fn between_paths(random: &mut Random, scene: &Scene<'_>) -> Expr {
     let operator = operator(random, false);
     let text = |value| value == Value::Text;
     let right = match random.below(100) {
-        0..70 => user_text(random),
-        _ => resource_path(random, scene, text).map_or_else(|| user_text(random), |(p, _)| p),
+        0..70 => user_text(random, scene),
+        _ => {
+            resource_path(random, scene, text).map_or_else(|| user_text(random, scene), |(p, _)| p)
+        }
     };
     let left = match random.below(100) {
-        0..80 => resource_path(random, scene, text).map_or_else(|| user_text(random), |(p, _)| p),
-        _ => user_text(random),
+        0..80 => {
+            resource_path(random, scene, text).map_or_else(|| user_text(random, scene), |(p, _)| p)
+        }
+        _ => user_text(random, scene),
     };
     let mut sides = (vec![Operand::Path(left)], vec![Operand::Path(right)]);
     if random.chance(30) {
@@ -398,8 +410,12 @@ fn walk(
     Some((steps, last.value))
 }
 
-/// A text of the requester.
-fn user_text(random: &mut Random) -> Path {
+/// A text of the requester, or of the node.
+fn user_text(random: &mut Random, scene: &Scene<'_>) -> Path {
+    if scene.sees_node && random.chance(70) {
+        let texts = ["name", "hostName", "@Area", "@level"];
+        return Path { root: Root::Node, steps: vec![*random.pick::<&str>(&texts)] };
+    }
     let steps = if random.chance(30) {
         vec!["environment", *random.pick(&ENVIRONMENT)]
     } else {
@@ -566,6 +582,7 @@ impl Path {
         let root = match self.root {
             Root::User => "user",
             Root::Resource => "resource",
+            Root::Node => "node",
         };
         if self.root == Root::Resource
             && let [only] = self.steps.as_slice()

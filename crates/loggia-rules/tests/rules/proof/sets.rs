@@ -315,7 +315,8 @@ fn holds(
     let mut values = view.requester.values.clone();
     values.retain(|name, _| unknown(name));
     let requester = Requester { entity: None, is_anonymous: !view.requester.is_anonymous, values };
-    let nothing = World { things: Default::default(), requesters: vec![requester] };
+    let nothing =
+        World { things: Default::default(), requesters: vec![requester], node: Default::default() };
     let entity = Entity::new(ResourceKind::Tag, Uuid::nil());
     let rules = RuleSet::new(vec![rule]);
     Ok(oracle::allows(&rules, &nothing.facts(0), context, &entity, Action::Read))

@@ -164,6 +164,11 @@ fn world(case: &Case) -> impl Iterator<Item = Case> + '_ {
             changed.push(world);
         }
     }
+    for name in case.world.node.keys() {
+        let mut world = case.world.clone();
+        world.node.remove(name);
+        changed.push(world);
+    }
     for at in 0..case.world.requesters.len() {
         if !case.world.requesters[at].values.is_empty() {
             let mut world = case.world.clone();

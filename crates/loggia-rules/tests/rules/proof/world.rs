@@ -256,6 +256,8 @@ pub(crate) type Values = BTreeMap<String, Vec<Fact>>;
 pub(crate) struct World {
     pub(crate) things: BTreeMap<Thing, Values>,
     pub(crate) requesters: Vec<Requester>,
+    /// The node that load-balancing rules are asked about.
+    pub(crate) node: Values,
 }
 
 /// An entity that can be a key of an ordered map.
@@ -305,7 +307,7 @@ impl World {
         for entity in &entities {
             things.insert(Thing::from(entity), values(random, palette, entity.kind));
         }
-        let mut world = World { things, requesters: Vec::new() };
+        let mut world = World { things, requesters: Vec::new(), node: node(random, palette) };
         for number in 1..=3 {
             let entity = Entity::new(Kind::User, id(Kind::User, number));
             let mut own = world.things[&Thing::from(&entity)].clone();
@@ -334,6 +336,18 @@ impl World {
     pub(crate) fn facts(&self, requester: usize) -> View<'_> {
         View { world: self, requester: &self.requesters[requester] }
     }
+}
+
+fn node(random: &mut Random, palette: &Palette) -> Values {
+    let mut values = Values::new();
+    for name in ["name", "hostname", "@area", "@area", "@level"] {
+        if random.chance(70) {
+            let list = values.entry(name.to_owned()).or_insert_with(Vec::new);
+            list.push(text(palette.text(random)));
+        }
+    }
+    values.insert("iscentral".to_owned(), vec![text(random.pick::<&str>(&["true", "false"]))]);
+    values
 }
 
 /// Some value for most of the properties.
@@ -408,7 +422,7 @@ impl Facts for View<'_> {
         let values = match subject {
             Subject::Requester => Some(&self.requester.values),
             Subject::Resource(entity) => self.world.things.get(&Thing::from(entity)),
-            Subject::Node => None,
+            Subject::Node => Some(&self.world.node),
         };
         if let Some(values) = values.and_then(|values| values.get(name)) {
             out.extend(values.iter().cloned());
@@ -437,7 +451,7 @@ impl fmt::Display for World {
         for (thing, values) in self.things.iter().filter(|(_, values)| !values.is_empty()) {
             writeln!(f, "    {}: {}", thing.entity(), show(values))?;
         }
-        Ok(())
+        writeln!(f, "    the node: {}", show(&self.node))
     }
 }
 
