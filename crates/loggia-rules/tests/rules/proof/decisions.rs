@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use loggia_rules::{
-    Action, Actions, Category, Context, Decision, Effect, Outcome, Request, RequestContext, Rule,
-    RuleSet, admits, allows, decide, granted,
+    Action, Actions, Category, Context, Decision, Effect, Outcome, Request, RequestContext,
+    ResourceKind, Rule, RuleSet, admits, allows, decide, granted,
 };
 use uuid::Uuid;
 
@@ -320,6 +320,15 @@ fn a_changed_set_is_the_set_made_anew() {
             changed.cyclic_rules(),
             anew.cyclic_rules()
         );
+        for kind in [ResourceKind::App, ResourceKind::AppObject, ResourceKind::Stream] {
+            let (found, expected) = (changed.reach(kind), anew.reach(kind));
+            ensure!(found == expected, "reach of {kind}: changed {found:?}, anew {expected:?}");
+        }
+        let footprint = |rules: &RuleSet| -> Vec<String> {
+            rules.footprint().attributes().map(str::to_owned).collect()
+        };
+        let (found, expected) = (footprint(&changed), footprint(&anew));
+        ensure!(found == expected, "footprint: changed {found:?}, anew {expected:?}");
         let ids = |rules: &RuleSet| {
             let mut ids: Vec<_> = rules.rules().iter().map(|rule| rule.id).collect();
             ids.sort();
