@@ -342,7 +342,7 @@ fn node(random: &mut Random, palette: &Palette) -> Values {
     let mut values = Values::new();
     for name in ["name", "hostname", "@area", "@area", "@level"] {
         if random.chance(70) {
-            let list = values.entry(name.to_owned()).or_insert_with(Vec::new);
+            let list = values.entry(name.to_owned()).or_default();
             list.push(text(palette.text(random)));
         }
     }
