@@ -114,8 +114,21 @@ pub struct Application {
     pub contexts: Contexts,
     /// Where it does not hold: what stands in the way.
     pub reason: Option<Failing>,
+    /// Where it holds and yet lets nobody in: what is stronger.
+    pub overruled: Option<Overruled>,
     /// Actions that the subject would gain by an unsaved rule; none for saved ones.
     pub gains: Option<Actions>,
+}
+
+/// What is stronger than a rule that holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Overruled {
+    /// The account is refused everything.
+    Account,
+    /// Forbidding rules take away all that the rule allows.
+    Forbidden,
+    /// The pool is disabled, or holds seats and the subject is a visitor.
+    Pool,
 }
 
 /// The clause that stands in a rule's way.
@@ -423,16 +436,27 @@ impl Auditor {
                         is_allowed: false,
                         contexts: *contexts,
                         reason: None,
+                        overruled: None,
                         gains: saved.map(|_| Actions::NONE),
                     };
                     match compiled {
                         Some(compiled) if !contexts.is_empty() => {
                             let actions = intersection(compiled.actions, request.actions);
-                            application.is_allowed = candidate.state == RuleState::Valid
-                                && compiled.effect == Effect::Allow
-                                && crowd.is_let_in(subject)
-                                && self.serves(request, entity, &crowd, subject)
-                                && !(actions - verdicts.forbidden(subject, *contexts)).is_empty();
+                            let is_granting = candidate.state == RuleState::Valid
+                                && compiled.effect == Effect::Allow;
+                            if is_granting {
+                                let taken = verdicts.forbidden(subject, *contexts);
+                                application.overruled = if !crowd.is_let_in(subject) {
+                                    Some(Overruled::Account)
+                                } else if !self.serves(request, entity, &crowd, subject) {
+                                    Some(Overruled::Pool)
+                                } else if (actions - taken).is_empty() {
+                                    Some(Overruled::Forbidden)
+                                } else {
+                                    None
+                                };
+                                application.is_allowed = application.overruled.is_none();
+                            }
                             if saved.is_some() && application.is_allowed {
                                 let had = had.get(subject).copied().unwrap_or(Actions::NONE);
                                 application.gains = Some(actions - had);

@@ -80,7 +80,7 @@ use crate::store::Store;
 pub use audiences::ListCache;
 pub use audit::{
     Application, Audit, AuditRequest, AuditRule, AuditSubject, Auditor, Cell, Contexts, Failing,
-    MOST_CELLS, MOST_ROWS, Matrix, RuleState,
+    MOST_CELLS, MOST_ROWS, Matrix, Overruled, RuleState,
 };
 pub use check::{AnonymousReport, AppReport, GateOutcome, GateReport};
 pub use clock::Clock;

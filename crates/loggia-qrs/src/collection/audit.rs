@@ -9,8 +9,8 @@ use loggia_model::entity::RuleCategory;
 use loggia_model::{Caller, InternalAccount, RequestContext, RuleId};
 use loggia_repository::{
     ANONYMOUS_NAME, Action, Actions, Application, Asked, Audit, AuditRequest, AuditRule,
-    AuditSubject, Auditor, Cell, Contexts, Failing, Matrix, Outline, OutlineTest, Question,
-    ResourceKind, RuleEdit, environment_pairs, parse_condition,
+    AuditSubject, Auditor, Cell, Contexts, Failing, Matrix, Outline, OutlineTest, Overruled,
+    Question, ResourceKind, RuleEdit, environment_pairs, parse_condition,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -655,6 +655,9 @@ struct Row<'a> {
     /// Actions that an unsaved rule would add.
     #[serde(skip_serializing_if = "Option::is_none")]
     gains: Option<u32>,
+    /// What is stronger than a rule that holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overruled: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Why<'a>>,
 }
@@ -754,6 +757,11 @@ fn row<'a>(audit: &'a Audit, row: &'a Application, is_used: &mut [bool]) -> Opti
         hub: row.contexts.hub,
         console: row.contexts.console,
         gains: row.gains.map(Actions::bits),
+        overruled: row.overruled.map(|overruled| match overruled {
+            Overruled::Account => "account",
+            Overruled::Forbidden => "forbidden",
+            Overruled::Pool => "pool",
+        }),
         explanation: row.reason.as_ref().map(why),
     })
 }

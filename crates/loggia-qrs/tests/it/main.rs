@@ -1,5 +1,6 @@
 //! How the REST interface behaves, in one binary.
 
+mod audit;
 mod fixture;
 mod requests;
 mod requirements;

@@ -1,5 +1,6 @@
 //! How the repository behaves, in one binary.
 
+mod audit;
 mod check;
 mod explain;
 mod exposure;

@@ -71,3 +71,29 @@ fn a_refusal_is_logged_once_and_tells_the_visitor_only_the_reference() {
         INFO loggia::refusal: refused <visitor> at the licence gate: no licence pool has a rule that admits the caller code="LIC-NONE" gate="licence" principal="NONE\\<visitor>" entrance="public" app="<app>" reference="<reference>" version=<n>
     "#]].assert_eq(&text);
 }
+
+#[test]
+fn the_explanation_in_the_log_is_one_line_of_json_and_bounded() {
+    let hub = Hub::new();
+    let team = hub.stream("Team");
+    let long =
+        "user.name = \"".to_owned() + &"\u{20ac}\\\\".repeat(300) + "\"\n  and user.group = \"x\"";
+    for number in 0..30 {
+        hub.rule(&format!("Rule {number} {}", "ö".repeat(300)), "Stream_*", 2, &long);
+    }
+    let Err(ManageError::Hidden { refusal, .. }) = hub.repository.stream(&hub.visitor(), team)
+    else {
+        panic!("it is hidden")
+    };
+    let text = refusal.explanation.unwrap();
+    assert!(text.len() <= 4_096 && !text.contains('\n'), "{} bytes: {text}", text.len());
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let shown = value["nearest"].as_array().unwrap();
+    assert!(!shown.is_empty());
+    assert_eq!(value["outcome"], "noGrant");
+    assert_eq!(shown.len() as u64 + value["notShown"].as_u64().unwrap(), 33);
+    for near in shown {
+        assert!(near["rule"]["id"].is_string() && near["seen"].is_array());
+        assert!(near["clause"].as_str().unwrap().chars().count() <= 161);
+    }
+}
