@@ -312,7 +312,7 @@ impl Auditor {
         id: Option<RuleId>,
         edit: RuleEdit,
     ) -> Result<Audit, ManageError> {
-        let (record, compiled) = self.unsaved(id, edit)?;
+        let (record, compiled) = manage_rules::drafted(&self.site, id, edit)?;
         let state = if record.is_disabled { RuleState::Disabled } else { RuleState::Valid };
         // What it gains is measured against the rules as they are, without the one it replaces.
         let others = self.site.security().with(Vec::new(), &replaced(id));
@@ -333,7 +333,7 @@ impl Auditor {
         let after = match unsaved {
             None => None,
             Some((id, edit)) => {
-                let (record, compiled) = self.unsaved(id, edit)?;
+                let (record, compiled) = manage_rules::drafted(&self.site, id, edit)?;
                 let put = if record.is_disabled { Vec::new() } else { vec![compiled] };
                 Some(before.with(put, &replaced(id)))
             }
@@ -513,23 +513,6 @@ impl Auditor {
         let Some(pool) = entity.id.and_then(|id| self.site.pool(id.into())) else { return false };
         let is_visitor = crowd.in_hub.get(subject).is_some_and(Caller::is_anonymous);
         !(pool.is_disabled || is_visitor && is_named(pool.kind))
-    }
-
-    /// The unsaved rule, or every problem of it.
-    fn unsaved(
-        &self,
-        id: Option<RuleId>,
-        edit: RuleEdit,
-    ) -> Result<(SystemRule, Rule), ManageError> {
-        let record = manage_rules::drafted(&self.site, id, edit)?;
-        match compile_rule(&record) {
-            Ok(rule) => Ok((record, rule)),
-            // Drafting has checked it, so this names what is left in the words of a save.
-            Err(problems) => {
-                let (message, _) = explain::fault(&problems);
-                Err(ManageError::Invalid(vec![Violation::new("rule", message)]))
-            }
-        }
     }
 
     fn crowd(&self, request: &AuditRequest) -> Result<Crowd, ManageError> {

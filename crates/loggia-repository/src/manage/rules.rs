@@ -140,7 +140,7 @@ pub(crate) fn drafted(
     site: &Site,
     id: Option<RuleId>,
     edit: RuleEdit,
-) -> Result<SystemRule, ManageError> {
+) -> Result<(SystemRule, Rule), ManageError> {
     let nobody = loggia_model::entity::Stamp {
         created: Moment::NEVER,
         modified: Moment::NEVER,
@@ -154,8 +154,8 @@ pub(crate) fn drafted(
     if rule.name.trim().is_empty() {
         rule.name = "Unsaved rule".to_owned();
     }
-    check(&rule)?;
-    Ok(rule)
+    let compiled = check(&rule)?;
+    Ok((rule, compiled))
 }
 
 pub(super) fn blank(id: RuleId, stamp: loggia_model::entity::Stamp) -> SystemRule {

@@ -177,7 +177,7 @@ fn and_binds_tighter_than_or_and_unequal_holds_when_one_of_several_differs() {
         "!(user.group = \"sales\")",
     ] {
         let edit = rule("Tried", &format!("Stream_{stream}"), 32, condition);
-        let warnings = hub.repository.check_rule(&hub.server(), edit.clone()).unwrap();
+        let warnings = hub.repository.check_rule(&hub.server(), None, edit.clone()).unwrap();
         writeln!(table, "{condition}").unwrap();
         table.push_str(&matrix(&hub, &asked, Some(edit)));
         for warning in warnings {
