@@ -33,6 +33,14 @@ fn main() {
         let clock = Clock::start();
         black_box(rules.footprint());
         println!("{count} rules: arranged in {built:?}, for sets in another {:?}", clock.elapsed());
+        if let Some(rule) = generated(1_000_000) {
+            let clock = Clock::start();
+            let changed = rules.with(vec![rule], &[]);
+            let saved = clock.elapsed();
+            let clock = Clock::start();
+            black_box(changed.footprint());
+            println!("  one rule more: {saved:?}, for sets another {:?}", clock.elapsed());
+        }
         let size = rules.audience(&visitor, HUB).size();
         each("  audience of a visitor", 10_000, || {
             black_box(rules.audience(&visitor, HUB));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use hashbrown::{HashMap, HashSet};
 
@@ -136,9 +136,38 @@ struct Compared {
     is_for_owners: bool,
 }
 
+/// [`Sets`] of rules that may never be asked for.
+#[derive(Debug, Default)]
+pub(crate) struct LazySets {
+    sets: OnceLock<Arc<Sets>>,
+    /// Those of the rules before the latest change.
+    previous: Mutex<Option<Arc<Sets>>>,
+}
+
+impl LazySets {
+    pub(crate) fn get(&self, rules: &RuleSet) -> &Arc<Sets> {
+        self.sets.get_or_init(|| {
+            let previous = self.previous().take();
+            Arc::new(match previous {
+                Some(previous) => Sets::of(previous.meaning.next(rules)),
+                None => Sets::of(Meaning::new(rules)),
+            })
+        })
+    }
+
+    /// What the rules have after a change.
+    pub(crate) fn next(&self) -> LazySets {
+        let known = self.sets.get().cloned().or_else(|| self.previous().clone());
+        LazySets { sets: OnceLock::new(), previous: Mutex::new(known) }
+    }
+
+    fn previous(&self) -> MutexGuard<'_, Option<Arc<Sets>>> {
+        self.previous.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Sets {
-    pub(crate) fn new(rules: &RuleSet) -> Sets {
-        let meaning = Meaning::new(rules);
+    fn of(meaning: Meaning) -> Sets {
         Sets {
             requester: RequesterIndex::new(&meaning),
             footprint: footprint(&meaning),

@@ -141,6 +141,8 @@ pub(crate) struct RuleMeaning {
 #[derive(Clone, Debug)]
 pub(crate) struct Meaning {
     pub(crate) terms: Terms,
+    /// How many parts there were when the terms were new.
+    fresh_parts: usize,
     pub(crate) rules: Vec<RuleMeaning>,
     /// For each kind of resource the rules whose filters can match it.
     by_kind: Vec<Vec<u32>>,
@@ -178,10 +180,33 @@ impl<T: Eq + Hash> Numbers<T> {
 impl Meaning {
     pub(crate) fn new(rules: &RuleSet) -> Meaning {
         let mut terms = Terms::new();
+        let condition = |rule: &Arc<Rule>| terms.condition(rule.condition.clause());
+        let conditions: Vec<PartId> = rules.rules().iter().map(condition).collect();
+        let parts = terms.parts.len();
+        Meaning::of(rules, terms, parts, conditions)
+    }
+
+    /// What the rules say after some of them changed. The numbers stay what they were, unless too
+    /// many of them stand for nothing by now.
+    pub(crate) fn next(&self, rules: &RuleSet) -> Meaning {
+        let known: HashMap<*const Rule, PartId> =
+            self.rules.iter().map(|rule| (Arc::as_ptr(&rule.rule), rule.condition)).collect();
+        let mut terms = self.terms.clone();
+        let condition = |rule: &Arc<Rule>| match known.get(&Arc::as_ptr(rule)) {
+            Some(&known) => known,
+            None => terms.condition(rule.condition.clause()),
+        };
+        let conditions: Vec<PartId> = rules.rules().iter().map(condition).collect();
+        if terms.parts.len() > 2 * self.fresh_parts + 1_000 {
+            return Meaning::new(rules);
+        }
+        Meaning::of(rules, terms, self.fresh_parts, conditions)
+    }
+
+    fn of(rules: &RuleSet, terms: Terms, fresh_parts: usize, conditions: Vec<PartId>) -> Meaning {
         let mut by_kind = vec![Vec::new(); ResourceKind::ALL.len()];
-        let mut meanings = Vec::new();
-        for rule in rules.rules() {
-            let condition = terms.condition(rule.condition.clause());
+        let mut meanings = Vec::with_capacity(conditions.len());
+        for (rule, condition) in rules.rules().iter().zip(conditions) {
             for kind in rule.filter.kinds().iter() {
                 if let Some(of_kind) = by_kind.get_mut(kind as usize) {
                     of_kind.push(meanings.len() as u32);
@@ -189,7 +214,7 @@ impl Meaning {
             }
             meanings.push(RuleMeaning { rule: Arc::clone(rule), condition });
         }
-        Meaning { terms, rules: meanings, by_kind }
+        Meaning { terms, fresh_parts, rules: meanings, by_kind }
     }
 
     /// The rules whose filters can match a thing of this kind, with their places.

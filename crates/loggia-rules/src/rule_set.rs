@@ -1,11 +1,11 @@
 //! The rules in force, arranged for decisions.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use hashbrown::HashSet;
 use uuid::Uuid;
 
-use crate::audience::Sets;
+use crate::audience::{LazySets, Sets};
 use crate::compiled::LocalPath;
 use crate::index::{Bucket, Placed, buckets};
 use crate::paths::Paths;
@@ -42,7 +42,7 @@ pub struct RuleSet {
     rules: Arc<[Arc<Rule>]>,
     arrangement: Arc<Arrangement>,
     /// What evaluation over sets of requesters and things derives, when it is first asked for.
-    sets: Arc<OnceLock<Arc<Sets>>>,
+    sets: Arc<LazySets>,
 }
 
 /// Rules as decisions look for them.
@@ -91,7 +91,7 @@ impl RuleSet {
         }
         rules.sort_by(|one, other| compare(one, other));
         let arrangement = Arc::new(self.arrangement.with(&put, &gone));
-        RuleSet { rules: rules.into(), arrangement, sets: Arc::default() }
+        RuleSet { rules: rules.into(), arrangement, sets: Arc::new(self.sets.next()) }
     }
 
     /// The rules, by id.
@@ -115,7 +115,7 @@ impl RuleSet {
     }
 
     pub(crate) fn sets(&self) -> &Arc<Sets> {
-        self.sets.get_or_init(|| Arc::new(Sets::new(self)))
+        self.sets.get(self)
     }
 
     pub(crate) fn web(&self) -> &Web {

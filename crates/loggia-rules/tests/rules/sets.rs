@@ -234,8 +234,18 @@ fn rule() -> impl Strategy<Value = Rule> {
     )
 }
 
+/// Sets made at once, and sets that were changed after they were in use.
 fn rule_set() -> impl Strategy<Value = RuleSet> {
-    prop::collection::vec(rule(), 0..9).prop_map(RuleSet::new)
+    let rules = |most| prop::collection::vec(rule(), 0..most);
+    prop_oneof![
+        rules(9).prop_map(RuleSet::new),
+        (rules(6), rules(5), 0..3_usize).prop_map(|(before, put, gone)| {
+            let gone: Vec<Uuid> = before.iter().take(gone).map(|rule| rule.id).collect();
+            let before = RuleSet::new(before);
+            let _ = before.footprint();
+            before.with(put, &gone)
+        }),
+    ]
 }
 
 fn show(rules: &RuleSet) -> Vec<String> {
