@@ -234,6 +234,33 @@ fn rule() -> impl Strategy<Value = Rule> {
     )
 }
 
+/// Conditions on texts of things, by which rules are filed.
+fn condition_on_things() -> impl Strategy<Value = String> {
+    let path =
+        select(&["resource.name", "resource.@area", "resource.tags", "resource.stream.name"][..]);
+    let texts = r#""a" "A" "b" "1" "1.0" "c" "10.0.0.1" {"a","b"} {"1","c","b"}"#;
+    let patterns = r#""a*" "A*" "1*" "1?0" "*" "*1" "10.*" {"a*","b*"} {"a*","*b"} "\*""#;
+    let of = |texts: &'static str| select(texts.split(' ').collect::<Vec<_>>());
+    let test = prop_oneof![
+        4 => (path.clone(), select(&["=", "=", "=", "==", "!="][..]), of(texts)),
+        2 => (path, Just("like"), of(patterns)),
+    ];
+    test.prop_map(|(path, operator, text)| format!("{path} {operator} {text}")).prop_recursive(
+        3,
+        8,
+        3,
+        |inner| {
+            prop_oneof![
+                2 => prop::collection::vec(inner.clone(), 2..4)
+                    .prop_map(|parts| format!("({})", parts.join(" and "))),
+                3 => prop::collection::vec(inner.clone(), 2..4)
+                    .prop_map(|parts| format!("({})", parts.join(" or "))),
+                1 => inner.prop_map(|part| format!("!({part})")),
+            ]
+        },
+    )
+}
+
 /// Sets made at once, and sets that were changed after they were in use.
 fn rule_set() -> impl Strategy<Value = RuleSet> {
     let rules = |most| prop::collection::vec(rule(), 0..most);
@@ -282,6 +309,27 @@ proptest! {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn no_rule_is_missed_for_being_filed_elsewhere(
+        texts in prop::collection::vec(condition_on_things(), 1..4),
+        filter in select(&["App_*", "*", "App.Object_*, App_*"][..]),
+        site in site(),
+    ) {
+        let rule = |(n, text): (usize, &String)| crate::site::rule(n, &format!("read on {filter} if {text}"));
+        let set = RuleSet::new(texts.iter().enumerate().map(rule).collect());
+        let facts: [&dyn Facts; 1] = [&site];
+        let mut subjects = Subjects::new(&set, RequestContext::Hub, &facts);
+        let mut listing =
+            Listing::new(&set, &site, RequestContext::Hub, ResourceKind::App, Action::Read);
+        for thing in things().filter(|thing| thing.kind == ResourceKind::App) {
+            let expected =
+                oracle::allows(&set, &site, RequestContext::Hub, &thing, Action::Read);
+            prop_assert_eq!(listing.contains(&thing), expected, "{} {:#?}", thing, texts);
+            let allowed = subjects.may(&thing, Action::Read).contains(0);
+            prop_assert_eq!(allowed, expected, "{} {:#?}", thing, texts);
         }
     }
 
