@@ -175,7 +175,10 @@ impl<'a> Machine<'a> {
     /// Evaluates as a question about one resource.
     fn as_question<T>(&mut self, evaluate: impl FnOnce(&mut Self) -> T) -> T {
         if self.slots.is_empty() {
-            self.slots.resize(self.rules.paths().len(), Slot::default());
+            self.slots = vec![Slot::default(); self.rules.paths().len()];
+            // Enough for most decisions.
+            self.fixed.reserve(16);
+            self.scoped.reserve(16);
         }
         let (outer, read) = (self.question, self.scoped.len());
         self.latest_question += 1;
@@ -590,3 +593,6 @@ fn filed_under<'a>(half: &'a Half, probe: &'a Probe, value: Option<&Fact>) -> &'
         _ => &[],
     }
 }
+
+#[cfg(test)]
+mod tests;

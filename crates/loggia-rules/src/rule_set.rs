@@ -72,7 +72,7 @@ impl RuleSet {
     #[must_use]
     pub fn new<R: Into<Arc<Rule>>>(rules: Vec<R>) -> RuleSet {
         let mut rules: Vec<Arc<Rule>> = rules.into_iter().map(Into::into).collect();
-        rules.sort_by(|one, other| compare(one, other));
+        sort(&mut rules);
         let arrangement = Arrangement::default().with(&rules, &HashSet::new());
         RuleSet { rules: rules.into(), arrangement: Arc::new(arrangement), sets: Arc::default() }
     }
@@ -89,7 +89,7 @@ impl RuleSet {
         if self.arrangement.is_worn(rules.len()) {
             return RuleSet::new(rules);
         }
-        rules.sort_by(|one, other| compare(one, other));
+        sort(&mut rules);
         let arrangement = Arc::new(self.arrangement.with(&put, &gone));
         RuleSet { rules: rules.into(), arrangement, sets: Arc::new(self.sets.next()) }
     }
@@ -262,11 +262,17 @@ fn in_bucket(places: &[Occupied], kind: Option<ResourceKind>) -> Vec<(u32, &Plac
         .collect()
 }
 
-/// An order that depends on nothing but what the rules say.
-fn compare(one: &Rule, other: &Rule) -> std::cmp::Ordering {
-    let key = |rule: &Rule| (rule.id, rule.effect, rule.context.number(), rule.actions.bits());
-    key(one)
-        .cmp(&key(other))
-        .then_with(|| one.filter.text().cmp(other.filter.text()))
-        .then_with(|| one.condition.text().cmp(other.condition.text()))
+/// Sorts in an order that depends on nothing but what the rules say.
+fn sort(rules: &mut [Arc<Rule>]) {
+    rules.sort_by_cached_key(|rule| rule.id);
+    let of_one_id = rules.chunk_by_mut(|one, other| one.id == other.id);
+    for rules in of_one_id.filter(|rules| rules.len() > 1) {
+        rules.sort_by(|one, other| {
+            let key = |rule: &Rule| (rule.effect, rule.context.number(), rule.actions.bits());
+            key(one)
+                .cmp(&key(other))
+                .then_with(|| one.filter.text().cmp(other.filter.text()))
+                .then_with(|| one.condition.text().cmp(other.condition.text()))
+        });
+    }
 }

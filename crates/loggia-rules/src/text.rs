@@ -34,8 +34,7 @@ pub(crate) fn equal(one: &str, other: &str) -> bool {
 /// A hash that is the same for texts that are [`equal`], without writing the folded text anywhere.
 pub(crate) fn fold_hash(text: &str) -> u64 {
     let mut hash = FoldHash::default();
-    let may_be_number = text.as_bytes().first().is_some_and(|&b| b == b'-' || b.is_ascii_digit());
-    if let Some(number) = Some(text).filter(|_| may_be_number).and_then(as_decimal) {
+    if let Some(number) = as_decimal(text) {
         if number.is_negative {
             hash.byte(b'-');
         }
@@ -177,6 +176,10 @@ impl fmt::Display for Decimal<'_> {
 }
 
 pub(crate) fn as_decimal(text: &str) -> Option<Decimal<'_>> {
+    // Most texts are no numbers, which their first letter tells.
+    if !text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return None;
+    }
     let (is_negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text),

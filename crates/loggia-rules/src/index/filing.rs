@@ -19,7 +19,7 @@ pub(super) fn file(
     mut rules: Vec<(u32, &Placed)>,
 ) -> Half {
     // Cheap ones come first wherever they are filed.
-    rules.sort_by_key(|(index, placed)| (placed.rule.condition.compiled().cost, *index));
+    rules.sort_by_cached_key(|(index, placed)| (placed.rule.condition.compiled().cost, *index));
     let candidates: Vec<Candidate<'_>> =
         rules.iter().filter_map(|(index, placed)| Candidate::new(*index, placed, kind)).collect();
     let mut groups = Groups::default();
