@@ -56,6 +56,13 @@ impl<'a> Residues<'a> {
         Residues { solver: Solver::new(rules, facts, context, algebra) }
     }
 
+    /// The actions on `entity` that are always or sometimes allowed: those whose residue is not
+    /// [`Verdict::Never`], found faster than by asking for each.
+    pub fn possible(&mut self, entity: &Entity) -> Actions {
+        let each = self.solver.allowed_each(entity).into_iter();
+        each.filter(|&(_, value)| value != Unknown::FALSE).map(|(action, _)| action).collect()
+    }
+
     /// What can be said of `action` on `entity`.
     pub fn residue(&mut self, entity: &Entity, action: Action) -> Residue {
         let mut is_exact = true;
