@@ -5,6 +5,7 @@ pub(crate) mod app;
 pub(crate) mod app_object;
 pub(crate) mod audit;
 pub(crate) mod exposure;
+pub(crate) mod impact;
 pub(crate) mod license;
 pub(crate) mod share;
 pub(crate) mod stream;

@@ -12,6 +12,7 @@
 //! | `/licensepool` | every licence pool: `name`, `kind` (`ProfessionalAccess`, `AnalyzerAccess`, `UserAccess`, `LoginAccess`, `AnalyzerTimeAccess`), `capacity` (`null` is unlimited), `overage`, `disabled`; the `resourceFilter` it shows is the one that a licence rule for it needs |
 //! | `/licensepool/usage` | what is out of each pool, and when something comes back |
 //! | `/virtualproxyconfig/{id}/anonymouscheck` | could a visitor come in, gate by gate, and what to change |
+//! | `/systemrule/security/impact` | what changes that are not saved yet would open and shut, and to whom |
 //! | `/systemrule/security/exposure` | everything visitors can reach, by which rule and when; as `loggia exposure --format json` prints it |
 //! | `/stream/{id}/public` | who a stream is open to, and the switch that opens it to everybody by a pair of rules |
 //! | `/app/{id}/audience`, `/app/object/{id}/audience` | who of the stream's readers an app or a sheet is for |

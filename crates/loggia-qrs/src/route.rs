@@ -8,6 +8,7 @@ use crate::collection::app::{self, Apps};
 use crate::collection::app_object::{self, AppObjects};
 use crate::collection::audit;
 use crate::collection::exposure;
+use crate::collection::impact;
 use crate::collection::license::{self, Pools};
 use crate::collection::share;
 use crate::collection::stream::{self, Streams};
@@ -101,6 +102,7 @@ pub(crate) static ROUTES: &[Route] = &[
     post("systemrule/license/audit/matrix", audit::license_matrix),
     post("systemrule/sync/audit", audit::sync),
     post("systemrule/sync/audit/matrix", audit::sync_matrix),
+    post("systemrule/security/impact", impact::preview),
     get("systemrule/{id}", one::<SystemRules>),
     post("systemrule", system_rule::create),
     put("systemrule/{id}", system_rule::update),

@@ -24,7 +24,8 @@ use uuid::Uuid;
 use crate::Repository;
 use crate::guard::Guard;
 use crate::manage::ManageError;
-use crate::record::{Record, pool_kind};
+use crate::record::Record;
+use crate::resolve::{KINDS, SECTIONS};
 use crate::site::Site;
 
 pub use difference::{Differing, ExposureDifference};
@@ -280,49 +281,6 @@ fn open_entrance(entrance: &VirtualProxy) -> OpenEntrance {
     }
 }
 
-/// Console sections (`spec/access.md` §5.11) and hub sections that the product knows by name.
-const SECTIONS: [&str; 39] = [
-    "HubSection_Home",
-    "HubSection_Work",
-    "HubSection_Published",
-    "HubSection_Task",
-    "QmcSection_AnalyticConnection",
-    "QmcSection_App",
-    "QmcSection_App.Object",
-    "QmcSection_AppDistributionStatus",
-    "QmcSection_Audit",
-    "QmcSection_Certificate",
-    "QmcSection_CloudDistribution",
-    "QmcSection_CompositeEvent",
-    "QmcSection_ContentLibrary",
-    "QmcSection_CustomProperty",
-    "QmcSection_DataConnection",
-    "QmcSection_DeploymentSetup",
-    "QmcSection_Engine",
-    "QmcSection_EngineHealth",
-    "QmcSection_Event",
-    "QmcSection_Extension",
-    "QmcSection_License",
-    "QmcSection_LoadBalancingRule",
-    "QmcSection_OnDemandApps",
-    "QmcSection_Printing",
-    "QmcSection_Proxy",
-    "QmcSection_ReloadTask",
-    "QmcSection_Repository",
-    "QmcSection_Scheduler",
-    "QmcSection_SchemaEvent",
-    "QmcSection_ServerNodeConfiguration",
-    "QmcSection_ServiceCluster",
-    "QmcSection_Stream",
-    "QmcSection_SystemNotification",
-    "QmcSection_SystemRule",
-    "QmcSection_Tag",
-    "QmcSection_Task",
-    "QmcSection_User",
-    "QmcSection_UserDirectory",
-    "QmcSection_VirtualProxy",
-];
-
 /// Names of sections: those the product knows, and those that rules speak of.
 pub(crate) fn sections(site: &Site) -> Vec<Arc<str>> {
     let named = site.rules().flat_map(|rule| rule.resource_filter.split(',')).map(str::trim);
@@ -341,29 +299,12 @@ pub(crate) fn sections(site: &Site) -> Vec<Arc<str>> {
         .collect()
 }
 
-/// Kinds of which this release keeps rows or names.
+/// Kinds of which this release keeps rows or names, or which are reached through another.
 pub(crate) fn is_kept(kind: ResourceKind) -> bool {
     use ResourceKind as K;
-    let pools = [
-        PoolKind::Professional,
-        PoolKind::Analyzer,
-        PoolKind::UserAccess,
-        PoolKind::LoginAccess,
-        PoolKind::AnalyzerCapacity,
-    ];
-    matches!(
-        kind,
-        K::App
-            | K::AppObject
-            | K::Stream
-            | K::User
-            | K::SystemRule
-            | K::VirtualProxyConfig
-            | K::ServerNodeConfiguration
-            | K::TransientObject
-    ) || pools.into_iter().any(|pool| pool_kind(pool) == kind)
-        // An app's data and content are reached by opening it; no rule is asked about them.
-        || matches!(kind, K::AppDataSegment | K::AppContent | K::AppInternal)
+    // An app's data and content are reached by opening it; no rule is asked about them.
+    let of_app = [K::AppDataSegment, K::AppContent, K::AppInternal];
+    KINDS.contains(&kind) || kind == K::TransientObject || of_app.contains(&kind)
 }
 
 /// Everything of the site that rules decide about, without rights yet.

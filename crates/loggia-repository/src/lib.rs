@@ -53,6 +53,7 @@ pub mod exposure;
 mod facts;
 mod guard;
 pub mod hub;
+pub mod impact;
 mod licence;
 pub mod manage;
 mod nodes;
@@ -91,6 +92,7 @@ pub use explain::{
 pub use exposure::{Exposure, ExposureDifference, RecordedExposure};
 pub use guard::finding;
 pub use hub::{AppDetails, HubApp, HubStream, Sheet};
+pub use impact::{Excerpt, Impact, ProposedChange};
 pub use loggia_licence::UtcOffset;
 pub use loggia_rules::{
     Action, Actions, Decision, Entity, Outcome, Outline, OutlineTest, ResourceKind, Severity,
@@ -182,18 +184,28 @@ impl Repository {
         settings: Settings,
     ) -> Result<Repository, OpenError> {
         let site = Site::from_stored(store.load()?)?.on_host(&settings.host_name);
-        Ok(Repository {
+        Ok(Repository::on(store, clock, settings, Arc::new(site.served())))
+    }
+
+    /// A repository that begins with this snapshot, with nothing remembered yet.
+    pub(crate) fn on(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        site: Arc<Site>,
+    ) -> Repository {
+        Repository {
             inner: Arc::new(Inner {
                 lists: audiences::Lists::new(settings.list_cache_bytes),
                 store,
                 clock,
                 settings,
-                site: ArcSwap::from_pointee(site.served()),
+                site: ArcSwap::new(site),
                 writing: Mutex::new(()),
                 listeners: Mutex::new(Vec::new()),
                 coverage: licence::Coverage::default(),
             }),
-        })
+        }
     }
 
     /// The present snapshot. Decide everything that belongs together on one of them.

@@ -116,7 +116,7 @@ pub(crate) fn delete(call: &Call) -> Result<Answer, Problem> {
     Ok(Answer::NoContent)
 }
 
-fn read(call: &Call, mut body: Body) -> Result<AppEdit, Problem> {
+pub(crate) fn read(call: &Call, mut body: Body) -> Result<AppEdit, Problem> {
     let edit = AppEdit {
         name: body.text("name"),
         description: body.text("description"),

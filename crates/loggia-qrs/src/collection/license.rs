@@ -225,7 +225,7 @@ fn kind_name(kind: PoolKind) -> &'static str {
     KINDS.iter().find(|(known, _)| *known == kind).map_or("", |(_, name)| name)
 }
 
-fn read(mut body: Body, kind: Option<PoolKind>) -> Result<PoolEdit, Problem> {
+pub(crate) fn read(mut body: Body, kind: Option<PoolKind>) -> Result<PoolEdit, Problem> {
     let named = body.text("kind").and_then(|text| {
         let found = KINDS.iter().find(|(_, name)| name.eq_ignore_ascii_case(&text));
         if found.is_none() {

@@ -71,7 +71,7 @@ pub(crate) fn delete(call: &Call) -> Result<Answer, Problem> {
     Ok(Answer::NoContent)
 }
 
-fn read(call: &Call, mut body: Body) -> Result<StreamEdit, Problem> {
+pub(crate) fn read(call: &Call, mut body: Body) -> Result<StreamEdit, Problem> {
     let edit = StreamEdit {
         name: body.text("name"),
         owner: body.owner(),

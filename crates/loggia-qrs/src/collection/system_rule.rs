@@ -109,7 +109,7 @@ pub(crate) fn transient(call: &Call) -> Result<Answer, Problem> {
     Ok(Answer::Ok(Value::Array(seen)))
 }
 
-fn refuse_visitor(call: &Call) -> Result<(), Problem> {
+pub(crate) fn refuse_visitor(call: &Call) -> Result<(), Problem> {
     if call.caller.is_anonymous() {
         let detail = "visitors have no use for this; sign in first";
         return Err(Problem::new(http::StatusCode::FORBIDDEN, "RULE-DENIED", detail));
@@ -127,7 +127,7 @@ fn with_warnings(call: &Call, saved: Saved<SystemRule>) -> Result<Value, Problem
 
 const CATEGORIES: &[(i64, &str)] = &[(0, "Security"), (1, "License"), (2, "Sync")];
 
-pub(super) fn read(call: &Call, mut body: Body) -> Result<RuleEdit, Problem> {
+pub(crate) fn read(call: &Call, mut body: Body) -> Result<RuleEdit, Problem> {
     let category = body.choice("category", CATEGORIES).map(|number| match number {
         0 => RuleCategory::Security,
         1 => RuleCategory::License,

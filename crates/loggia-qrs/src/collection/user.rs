@@ -86,7 +86,7 @@ pub(crate) fn delete(call: &Call) -> Result<Answer, Problem> {
     Ok(Answer::NoContent)
 }
 
-fn read(call: &Call, mut body: Body) -> Result<UserEdit, Problem> {
+pub(crate) fn read(call: &Call, mut body: Body) -> Result<UserEdit, Problem> {
     let key = match (body.text("userDirectory"), body.text("userId")) {
         (Some(directory), Some(id)) => match UserKey::new(&directory, &id) {
             Ok(key) => Some(key),

@@ -153,7 +153,7 @@ fn with_warnings(call: &Call, saved: Saved<Arc<VirtualProxy>>) -> Result<Value, 
     Ok(shown)
 }
 
-fn read(repository: &Repository, mut body: Body) -> Result<VirtualProxyEdit, Problem> {
+pub(crate) fn read(repository: &Repository, mut body: Body) -> Result<VirtualProxyEdit, Problem> {
     refuse_unsupported(&mut body);
     let prefix = body.text("prefix").and_then(|text| match text.parse::<Prefix>() {
         Ok(prefix) => Some(prefix),

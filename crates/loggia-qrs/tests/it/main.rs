@@ -2,6 +2,7 @@
 
 mod audit;
 mod fixture;
+mod impact;
 mod requests;
 mod requirements;
 mod share;

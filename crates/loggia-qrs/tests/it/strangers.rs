@@ -76,6 +76,9 @@ async fn knock(hub: &Hub, caller: Option<&Caller>, method: &str, pattern: &str, 
         ("PUT", pattern) if pattern.ends_with("/audience") => {
             r#"{"audience": "own", "members": []}"#
         }
+        ("POST", "systemrule/security/impact") => {
+            r#"{"changes": [{"type": "stream", "value": {"name": "Graffiti"}}]}"#
+        }
         ("POST" | "PUT", _) => r#"{"name": "Graffiti"}"#,
         _ => "",
     };
@@ -181,6 +184,7 @@ async fn strangers_get_nothing_and_learn_nothing() {
         POST   systemrule/license/audit/matrix: visitor 403 ben 403 root 200
         POST   systemrule/sync/audit: visitor 403 ben 403 root 200
         POST   systemrule/sync/audit/matrix: visitor 403 ben 403 root 200
+        POST   systemrule/security/impact: visitor 403 ben 403 root 200
         GET    systemrule/{id}: visitor 404 ben 404 root 200
         POST   systemrule: visitor 403 ben 403 root 400
         PUT    systemrule/{id}: visitor 404 ben 404 root 200

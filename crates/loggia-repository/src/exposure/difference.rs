@@ -56,6 +56,12 @@ impl Exposure {
                 None => list.push(differing),
             }
         }
+        for list in [&mut difference.gained, &mut difference.lost, &mut difference.changed] {
+            list.sort_by_cached_key(|differing| {
+                let name = differing.label.to_lowercase();
+                (differing.is_console, name, differing.resource.clone(), differing.deed)
+            });
+        }
         difference
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use loggia_licence::{UNIT_MINUTES, is_named};
-use loggia_model::Caller;
 use loggia_model::entity::{LicencePool, PoolKind, VirtualProxy};
+use loggia_model::{Caller, Principal};
 use loggia_rules::{
     Action, Actions, Context, Effect, Entity, RequestContext, Residue, Residues, ResourceFilter,
     ResourceKind, Rule, RuleSet, Verdict,
@@ -14,8 +14,10 @@ use loggia_rules::{
 
 use super::{Cause, Deed, Grant, OBSERVED, address};
 use crate::facts::SiteFacts;
+use crate::impact::Held;
 use crate::manage::virtual_proxies::typical_visitor;
 use crate::record::pool_kind;
+use crate::resolve::ANONYMOUS_VISITOR;
 use crate::site::Site;
 
 /// The visitors of some entrances, on one snapshot.
@@ -25,8 +27,6 @@ pub(crate) struct Visitors<'s> {
     groups: Vec<(Vec<Arc<str>>, Caller)>,
     /// The licence rules of the pools that serve visitors: whoever one admits may open apps.
     licence: RuleSet,
-    /// The actions that rules about a kind speak of at all.
-    actions: HashMap<ResourceKind, [Actions; 2]>,
 }
 
 /// [`Visitors`] and what they are known to be.
@@ -76,7 +76,7 @@ fn is_observed(name: &str) -> bool {
 impl<'s> Visitors<'s> {
     /// The visitors who come through these entrances.
     pub(crate) fn new(site: &'s Site, entrances: &[Arc<VirtualProxy>]) -> Visitors<'s> {
-        let licence = licence_rules(site);
+        let licence = licence_rules(site, |pool| why_no_visitor(pool).is_none());
         let reads_entrance = [site.security(), &licence]
             .iter()
             .any(|rules| reads(rules, "environment.virtualproxy"));
@@ -87,7 +87,7 @@ impl<'s> Visitors<'s> {
                 None => groups.push((vec![address(entrance)], visitor(entrance))),
             }
         }
-        Visitors { site, groups, licence, actions: spoken_of(site.security()) }
+        Visitors { site, groups, licence }
     }
 
     pub(crate) fn known(&self) -> Known<'_> {
@@ -128,14 +128,13 @@ impl<'v> Asked<'v> {
         let mut parts: Vec<(Part, usize)> = Vec::new();
         for group in 0..self.asked.len() {
             for context in [RequestContext::Hub, RequestContext::Console] {
-                let spoken = self.visitors.spoken_of(entity.kind, context);
-                for action in spoken.iter().filter(|&action| !is_new || action == Action::Create) {
+                let possible =
+                    self.asked.get_mut(group).map(|asked| asked.possible(entity, context));
+                let possible = possible.unwrap_or_default();
+                for action in possible.iter().filter(|&action| !is_new || action == Action::Create)
+                {
                     let Some(asked) = self.asked.get_mut(group) else { continue };
-                    let residues = match context {
-                        RequestContext::Hub => &mut asked.hub,
-                        RequestContext::Console => &mut asked.console,
-                    };
-                    let residue = residues.residue(entity, action);
+                    let residue = asked.residues(context).residue(entity, action);
                     if residue.verdict == Verdict::Never {
                         continue;
                     }
@@ -206,6 +205,32 @@ impl<'v> Asked<'v> {
             }
         }
         self.put_together(parts)
+    }
+
+    /// Whether a pool lets visitors open apps, by entrance.
+    pub(crate) fn admissions(&self) -> Vec<(Arc<str>, Verdict)> {
+        let groups = self.visitors.groups.iter().zip(&self.asked);
+        let each = groups.flat_map(|((addresses, _), asked)| {
+            addresses.iter().map(|address| (address.clone(), asked.admission.verdict.clone()))
+        });
+        each.collect()
+    }
+
+    /// What visitors hold on a thing: in the console or the hub, by action and entrance.
+    pub(crate) fn held(&mut self, entity: &Entity) -> Vec<(bool, Action, Arc<str>, Held)> {
+        let mut held = Vec::new();
+        for grant in self.grants(entity).iter() {
+            let Deed::Action(action) = grant.deed else { continue };
+            let state = grant.when.clone().map_or(Held::Always, Held::When);
+            let is_console = grant.context == RequestContext::Console;
+            held.extend(
+                grant
+                    .entrances
+                    .iter()
+                    .map(|address| (is_console, action, address.clone(), state.clone())),
+            );
+        }
+        held
     }
 
     fn part(
@@ -279,31 +304,17 @@ impl<'v> Asked<'v> {
     }
 }
 
-impl Visitors<'_> {
-    fn spoken_of(&self, kind: ResourceKind, context: RequestContext) -> Actions {
-        let [hub, console] = self.actions.get(&kind).copied().unwrap_or_default();
+impl<'v> AskedGroup<'v> {
+    fn residues(&mut self, context: RequestContext) -> &mut Residues<'v> {
         match context {
-            RequestContext::Hub => hub,
-            RequestContext::Console => console,
+            RequestContext::Hub => &mut self.hub,
+            RequestContext::Console => &mut self.console,
         }
     }
-}
 
-/// The actions that allowing rules about each kind speak of, in the hub and in the console.
-fn spoken_of(rules: &RuleSet) -> HashMap<ResourceKind, [Actions; 2]> {
-    let mut spoken: HashMap<ResourceKind, [Actions; 2]> = HashMap::new();
-    for rule in rules.rules().iter().filter(|rule| rule.effect == Effect::Allow) {
-        for kind in rule.filter.kinds().iter() {
-            let [hub, console] = spoken.entry(kind).or_default();
-            if rule.context.covers(RequestContext::Hub) {
-                *hub |= rule.actions;
-            }
-            if rule.context.covers(RequestContext::Console) {
-                *console |= rule.actions;
-            }
-        }
+    fn possible(&mut self, entity: &Entity, context: RequestContext) -> Actions {
+        self.residues(context).possible(entity)
     }
-    spoken
 }
 
 /// Hub before console; read, open, then the other actions in their order; then by entrance.
@@ -322,15 +333,15 @@ fn reads(rules: &RuleSet, attribute: &str) -> bool {
 }
 
 /// Somebody who came through the entrance; always the same one, so that reports are.
-fn visitor(entrance: &VirtualProxy) -> Caller {
+pub(crate) fn visitor(entrance: &VirtualProxy) -> Caller {
     let mut visitor = typical_visitor(entrance);
-    visitor.principal = loggia_model::Principal::Anonymous(loggia_model::VisitorId(entrance.id.0));
+    visitor.principal = Principal::Anonymous(ANONYMOUS_VISITOR);
     visitor
 }
 
-/// The rules of every pool that may serve visitors.
-fn licence_rules(site: &Site) -> RuleSet {
-    let serving = site.pools().filter(|pool| why_no_visitor(pool).is_none());
+/// The licence rules of some pools.
+pub(crate) fn licence_rules(site: &Site, is_meant: impl Fn(&LicencePool) -> bool) -> RuleSet {
+    let serving = site.pools().filter(|pool| is_meant(pool));
     let mut rules: HashMap<_, Rule> = HashMap::new();
     for pool in serving {
         for rule in licence_rules_of(site, pool) {

@@ -3,9 +3,12 @@
 use expect_test::{Expect, expect};
 use loggia_model::AppId;
 use loggia_model::entity::AnonymousMode;
-use loggia_repository::{Exposure, ExposureDifference, ManageError, PoolEdit, RecordedExposure};
+use loggia_repository::{
+    Exposure, ExposureDifference, ManageError, PoolEdit, RecordedExposure, RuleEdit,
+    VirtualProxyEdit,
+};
 
-use crate::fixture::Hub;
+use crate::fixture::{Hub, rule};
 
 /// The hub's report, without what differs from run to run.
 fn table(hub: &Hub) -> String {
@@ -276,4 +279,108 @@ fn only_auditors_get_the_report() {
     assert_eq!(visitor, ana);
     assert!(ana.starts_with("refused"), "{ana}");
     assert!(ask(hub.admin("auditor", "AuditAdmin")).ends_with("things"));
+}
+#[test]
+fn what_depends_on_the_request_is_a_condition() {
+    let (hub, flights) = magazine();
+    let press = hub.stream("Press");
+    hub.published_app("Accreditations", press);
+    hub.rule(
+        "Press room",
+        &format!("Stream_{press}"),
+        2,
+        r#"user.IsAnonymous() and user.environment.virtualProxy = "press" and user.environment.ip like "10.1.*""#,
+    );
+    hub.rule(
+        "Export on the ground floor",
+        &format!("App_{flights}"),
+        256,
+        r#"user.environment.ip like "10.0.*" and resource.HasPrivilege("read")"#,
+    );
+    let forbid = RuleEdit {
+        is_forbidding: Some(true),
+        ..rule(
+            "Not on phones",
+            "App.Object_*",
+            2,
+            r#"user.environment.device like "iP*" and resource.name = "Map""#,
+        )
+    };
+    hub.repository.create_rule(&hub.server(), None, forbid).unwrap();
+    check(
+        &hub,
+        expect![[r#"
+
+        Entrances
+          /press  "The press entrance": visitors only
+          /public  "The public entrance": visitors, and people who sign in
+
+        Licence pools
+          Visitors (analyzer capacity): serves visitors by Visitors admits
+
+        In the hub
+          stream Everyone       read         StreamEveryoneAnonymous
+            app Flights         read         Stream
+                                open         Visitors admits
+                                export data  Export on the ground floor  when user.environment.ip like "10.0.*"
+              2 sheets          read         Stream
+              sheet Map         read         Stream                      when !(user.environment.device like "iP*")
+          stream Press          read         Press room                  at /press, when user.environment.ip like "10.1.*"
+            app Accreditations  read         Stream                      at /press, when user.environment.ip like "10.1.*"
+                                open         Visitors admits             at /press, when user.environment.ip like "10.1.*"
+              sheet Overview    read         Stream                      at /press, when user.environment.ip like "10.1.*"
+          HubSection_Home       read         HubSections
+
+        ATTENTION: on the console's side, through REST, visitors reach this as well
+          stream Press          read  Press room  at /press, when user.environment.ip like "10.1.*"
+            app Accreditations  read  Stream      at /press, when user.environment.ip like "10.1.*"
+              sheet Overview    read  Stream      at /press, when user.environment.ip like "10.1.*"
+
+        Were there any, in the hub and on the console's side
+          any Extension      read  Extension
+          any FileReference  read  ReadFileReference
+    "#]],
+    );
+}
+
+#[test]
+fn gained_lost_and_changed_since_a_record() {
+    let (hub, flights) = magazine();
+    let server = hub.server();
+    let rule_id = hub.rule("Export", &format!("App_{flights}"), 256, "user.IsAnonymous()");
+    let record = Exposure::of(&hub.repository.site()).recorded();
+    let condition = r#"user.IsAnonymous() and user.environment.os = "Linux""#.to_owned();
+    let edit = RuleEdit { condition: Some(condition), ..RuleEdit::default() };
+    hub.repository.update_rule(&server, rule_id, None, edit).unwrap();
+    let news = hub.stream("News");
+    hub.rule("News for all", &format!("Stream_{news}"), 2, "");
+    let site = hub.repository.site();
+    let press = site.entrance(&"press".parse().unwrap()).unwrap().id;
+    let edit = VirtualProxyEdit { anonymous: Some(AnonymousMode::Never), ..Default::default() };
+    hub.repository.update_virtual_proxy(&server, press, None, edit).unwrap();
+    hub.repository.unpublish_app(&server, flights).unwrap();
+    let difference = Exposure::of(&hub.repository.site()).difference(&record);
+    expect![[r#"
+        Gained
+          hub  stream News: read, at /public (by News for all)
+          console  stream News: read, at /public  [the console's side] (by News for all)
+        Lost
+          hub  any Extension: read, at /press (by Extension)
+          hub  any FileReference: read, at /press (by ReadFileReference)
+          hub  app Flights: read, at /press /public (by Stream)
+          hub  app Flights: export data, at /press (by Export)
+          hub  app Flights: open, at /press /public (by Visitors admits)
+          hub  entrance /press: enter, at /press
+          hub  HubSection_Home: read, at /press (by HubSections)
+          hub  sheet Delays in Flights: read, at /press /public (by Stream)
+          hub  sheet Map in Flights: read, at /press /public (by Stream)
+          hub  sheet Overview in Flights: read, at /press /public (by Stream)
+          hub  stream Everyone: read, at /press (by StreamEveryoneAnonymous)
+          console  any Extension: read, at /press (by Extension)
+          console  any FileReference: read, at /press (by ReadFileReference)
+          console  app Flights: export data, at /press (by Export)
+        Changed
+          hub  app Flights: export data, at /public (was: always, now: when user.environment.os = "Linux"; by Export)
+          console  app Flights: export data, at /public (was: always, now: when user.environment.os = "Linux"; by Export)
+    "#]].assert_eq(&difference.to_text());
 }

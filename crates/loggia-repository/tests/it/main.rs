@@ -5,6 +5,8 @@ mod check;
 mod explain;
 mod exposure;
 mod fixture;
+mod impact;
+mod impact_proof;
 mod licence;
 mod lists;
 mod manage;

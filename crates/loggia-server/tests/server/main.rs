@@ -4,6 +4,7 @@ mod attacks;
 mod demo;
 mod entrances;
 mod explaining;
+mod exposing;
 mod requirements;
 mod signing_in;
 mod support;
