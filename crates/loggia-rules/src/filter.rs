@@ -205,12 +205,12 @@ impl ResourceFilter {
             return Ok(());
         }
         if item.contains([';', '|', '\n']) {
-            let parts: Vec<&str> = item
-                .split([';', '|', '\n'])
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .collect();
-            return Err(bad("items are separated by commas".to_owned()).suggest(parts.join(", ")));
+            let parts = item.split([';', '|', '\n']).map(str::trim).filter(|part| !part.is_empty());
+            let parts: Vec<&str> = parts.collect();
+            let problem = bad("items are separated by commas".to_owned());
+            let are_items = !parts.is_empty()
+                && parts.iter().all(|part| ResourceFilter::parse(part).0.is_some());
+            return Err(if are_items { problem.suggest(parts.join(", ")) } else { problem });
         }
         if let Some((family, rest)) = item.split_once('_') {
             check_type_name(family, span)?;
@@ -258,8 +258,13 @@ impl ResourceFilter {
             return Err(bad(format!("{item} mixes _ and *; write {family}_* or {family}*"))
                 .suggest(format!("{family}_*")));
         }
-        let kind = known(family, span)?;
-        match Uuid::try_parse(rest) {
+        let id = Uuid::try_parse(rest);
+        let kind = known(family, span).map_err(|mut problem| {
+            // The right type with a wrong id would be no better.
+            problem.suggestion = problem.suggestion.filter(|_| id.is_ok() && rest.len() == 36);
+            problem
+        })?;
+        match id {
             Ok(id) if rest.len() == 36 => self.ones.push((kind, id)),
             // Other writings of a GUID are never produced by the product.
             Ok(id) => {

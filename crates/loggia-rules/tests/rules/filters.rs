@@ -147,6 +147,9 @@ fn filters_that_are_wrong() {
         "App_{6c62272e-07bb-0142-62b8-21756295c58d}",
         "Stream_6c62272e07bb014262b821756295c58d",
         "App_*; Stream_*",
+        "Tga_x",
+        "App_x; Stream_*",
+        ";",
         &many,
     ];
     let mut table = String::new();
@@ -205,6 +208,12 @@ fn filters_that_are_wrong() {
             0..39 an id is written 6c62272e-07bb-0142-62b8-21756295c58d  [Stream_6c62272e-07bb-0142-62b8-21756295c58d]
         "App_*; Stream_*" refused
             0..15 items are separated by commas  [App_*, Stream_*]
+        "Tga_x" usable
+            0..3 Tga is no resource type, so this matches nothing; did you mean Tag?  []
+        "App_x; Stream_*" refused
+            0..15 items are separated by commas  []
+        ";" refused
+            0..1 items are separated by commas  []
         "(long)" refused
             6000..6005 a resource filter has at most 1000 items  []
     "#]].assert_eq(&table);
