@@ -173,6 +173,11 @@ fn by_pattern(n: u64) -> (String, String) {
     ("App_*".to_owned(), format!(r#"resource.name like "x{n}*""#))
 }
 
+/// One test for each rule, and nothing to find it by.
+fn by_ending(n: u64) -> (String, String) {
+    ("App_*".to_owned(), format!(r#"resource.name like "*x{n}""#))
+}
+
 /// The median of several runs, in nanoseconds. Each run repeats for half a millisecond.
 fn measure(mut run: impl FnMut()) -> f64 {
     let mut once = |times: u32| {
@@ -207,7 +212,7 @@ fn measure_long(mut run: impl FnMut()) -> f64 {
 fn main() {
     let only = std::env::args().skip_while(|argument| argument != "--only").nth(1);
     type Other = fn(u64) -> (String, String);
-    let kinds: [(&str, Other); 7] = [
+    let kinds: [(&str, Other); 8] = [
         ("group", by_group),
         ("department", by_department),
         ("stream", by_stream),
@@ -215,6 +220,7 @@ fn main() {
         ("same department", same_department),
         ("joined", joined),
         ("pattern", by_pattern),
+        ("ending", by_ending),
     ];
     let (visitor, person) = (visitor(), person());
     let who: [(&str, &Site); 2] = [("visitor", &visitor), ("person", &person)];

@@ -61,12 +61,17 @@ pub fn decide(
 ) -> Decision {
     let mut machine = Machine::new(rules.arrangement(), facts, context);
     let [granted_by, forbidden_by] = machine.holding(entity, action);
-    if granted_by.is_empty() {
-        // What stood in the way takes a look at every candidate as it was written.
-        return oracle::decide(rules, facts, context, entity, action);
-    }
-    let outcome = if forbidden_by.is_empty() { Outcome::Allowed } else { Outcome::Forbidden };
-    Decision { outcome, granted_by, forbidden_by, nearest: Vec::new() }
+    let outcome = match (granted_by.is_empty(), forbidden_by.is_empty()) {
+        (_, false) => Outcome::Forbidden,
+        (false, true) => Outcome::Allowed,
+        (true, true) => Outcome::NoGrant,
+    };
+    let nearest = match granted_by.is_empty() {
+        // Reasons take a look at every candidate as it was written.
+        true => oracle::refusals(rules, facts, context, entity, action),
+        false => Vec::new(),
+    };
+    Decision { outcome, granted_by, forbidden_by, nearest }
 }
 
 /// Whether `action` on `entity` is allowed: [`decide`] without the reasons, and faster.

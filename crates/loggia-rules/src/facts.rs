@@ -43,7 +43,11 @@ pub trait Facts {
     /// Appends every value of the property `name`: lower case, custom properties as `@name`,
     /// environment attributes as `environment.ip` …; a name that no schema knows is a directory
     /// attribute of a user. Absent means that nothing is appended. Relations (`owner`, `stream`,
-    /// `app`, `contentlibrarys`) append [`Fact::Entity`], so paths are followed step by step.
+    /// `app`, `contentlibrarys`) append [`Fact::Entity`], so paths are followed step by step. They
+    /// lead to things of the types that the schema names; where they do not, decisions that ask
+    /// about such things are as right, but slower.
+    ///
+    /// Within one request the same question has the same answer: it may be asked only once.
     fn read(&self, subject: Subject<'_>, name: &str, out: &mut Vec<Fact>);
 
     /// The flag that only the proxy sets.

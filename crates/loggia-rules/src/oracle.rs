@@ -63,24 +63,47 @@ pub fn decide(
         (false, true) => Outcome::Allowed,
         (true, true) => Outcome::NoGrant,
     };
-    let mut nearest = Vec::new();
-    if granted_by.is_empty() {
-        evaluator.as_question(entity, action, |evaluator| {
-            for rule in rules.candidates(entity, action, context, Effect::Allow) {
-                nearest.push(explain::refusal(evaluator, rule, entity));
-            }
-        });
-        nearest.sort_by(|one: &Refusal, other| {
-            (one.distance, &one.rule_name, one.rule, &one.clause).cmp(&(
-                other.distance,
-                &other.rule_name,
-                other.rule,
-                &other.clause,
-            ))
-        });
-        nearest.dedup();
-    }
+    let nearest = match granted_by.is_empty() {
+        true => nearest(&mut evaluator, rules, entity, action, context),
+        false => Vec::new(),
+    };
     Decision { outcome, granted_by, forbidden_by, nearest }
+}
+
+/// For each rule that speaks of `action` on `entity` and does not allow it, what stood in the way;
+/// the rule that came closest first.
+fn nearest(
+    evaluator: &mut Evaluator<'_>,
+    rules: &RuleSet,
+    entity: &Entity,
+    action: Action,
+    context: RequestContext,
+) -> Vec<Refusal> {
+    let mut nearest: Vec<Refusal> = evaluator.as_question(entity, action, |evaluator| {
+        let candidates = rules.candidates(entity, action, context, Effect::Allow);
+        candidates.map(|rule| explain::refusal(evaluator, rule, entity)).collect()
+    });
+    nearest.sort_by(|one, other| {
+        (one.distance, &one.rule_name, one.rule, &one.clause).cmp(&(
+            other.distance,
+            &other.rule_name,
+            other.rule,
+            &other.clause,
+        ))
+    });
+    nearest.dedup();
+    nearest
+}
+
+/// [`nearest`] by itself, for a decision that is known to be a refusal.
+pub(crate) fn refusals(
+    rules: &RuleSet,
+    facts: &dyn Facts,
+    context: RequestContext,
+    entity: &Entity,
+    action: Action,
+) -> Vec<Refusal> {
+    nearest(&mut Evaluator::new(rules, facts, context), rules, entity, action, context)
 }
 
 /// Whether `action` on `entity` is allowed.
