@@ -2,14 +2,15 @@
 //! for a rule that is not saved yet. Lists name what the auditor may not see otherwise: that is
 //! what the audit section is for.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use loggia_licence::is_named;
 use loggia_model::entity::{Node, RuleCategory, SystemRule, User};
 use loggia_model::{Caller, InternalAccount, Moment, RequestContext, RuleId};
 use loggia_rules::{
-    Action, Actions, Effect, Entity, Facts, ResourceFilter, ResourceKind, Rule, RuleSet, Subjects,
-    trace,
+    Action, Actions, Effect, Entity, Facts, ResourceFilter, ResourceKind, Rule, RuleSet,
+    SubjectSet, Subjects, trace,
 };
 use uuid::Uuid;
 
@@ -273,12 +274,23 @@ impl Auditor {
 
     /// Which rules have to do with which cells.
     pub fn audit(&self, request: &AuditRequest) -> Result<Audit, ManageError> {
+        let in_force: HashMap<Uuid, &Arc<Rule>> = match request.category {
+            RuleCategory::Security => by_id(self.site.security()),
+            RuleCategory::Sync => by_id(self.site.sync()),
+            RuleCategory::License => HashMap::new(),
+        };
         let mut rules = Vec::new();
         for record in self.site.rules().filter(|rule| rule.category == request.category) {
-            let (compiled, state) = match compile_rule(record) {
-                Ok(rule) if record.is_disabled => (Some(rule), RuleState::Disabled),
-                Ok(rule) => (Some(rule), RuleState::Valid),
-                Err(_) => (None, RuleState::Invalid),
+            if record.is_disabled && !request.with_non_granting {
+                continue;
+            }
+            let (compiled, state) = match in_force.get(&record.id.0) {
+                Some(rule) => (Some(Arc::clone(rule)), RuleState::Valid),
+                None => match compile_rule(record) {
+                    Ok(rule) if record.is_disabled => (Some(rule.into()), RuleState::Disabled),
+                    Ok(rule) => (Some(rule.into()), RuleState::Valid),
+                    Err(_) => (None, RuleState::Invalid),
+                },
             };
             if state == RuleState::Valid || request.with_non_granting {
                 rules.push(Candidate { record, compiled, state });
@@ -316,7 +328,7 @@ impl Auditor {
         let state = if record.is_disabled { RuleState::Disabled } else { RuleState::Valid };
         // What it gains is measured against the rules as they are, without the one it replaces.
         let others = self.site.security().with(Vec::new(), &replaced(id));
-        let candidate = Candidate { record: &record, compiled: Some(compiled), state };
+        let candidate = Candidate { record: &record, compiled: Some(compiled.into()), state };
         self.applications(request, &others, &[candidate], Some(self.site.security()))
     }
 
@@ -420,21 +432,31 @@ impl Auditor {
             let had = granted(&mut lookers_saved, entity, crowd.subjects.len());
             for (rule, candidate) in rules.iter().enumerate() {
                 let Some(compiled) = candidate.relevant(request, entity) else { continue };
-                let mut holds = vec![Contexts::NONE; crowd.subjects.len()];
+                let mut holds: Vec<(RequestContext, SubjectSet)> = Vec::new();
                 if let Some(compiled) = compiled {
-                    look(&mut lookers, compiled, entity, &mut |context, subject| {
-                        if let Some(contexts) = holds.get_mut(subject) {
-                            contexts.add(context);
-                        }
+                    look(&mut lookers, compiled, entity, &mut |context, set| {
+                        holds.push((context, set));
                     });
                 }
-                for (subject, contexts) in holds.iter().enumerate() {
+                let everybody = request.with_non_granting
+                    && (compiled.is_none() || candidate.state == RuleState::Valid);
+                let places: Vec<usize> = match holds.as_slice() {
+                    _ if everybody => (0..crowd.subjects.len()).collect(),
+                    [] => Vec::new(),
+                    [(_, only)] => only.iter().collect(),
+                    [(_, one), (_, other), ..] => one.union(other).iter().collect(),
+                };
+                for subject in places {
+                    let mut contexts = Contexts::NONE;
+                    for (context, _) in holds.iter().filter(|(_, set)| set.contains(subject)) {
+                        contexts.add(*context);
+                    }
                     let mut application = Application {
                         subject,
                         resource,
                         rule,
                         is_allowed: false,
-                        contexts: *contexts,
+                        contexts,
                         reason: None,
                         overruled: None,
                         gains: saved.map(|_| Actions::NONE),
@@ -445,7 +467,7 @@ impl Auditor {
                             let is_granting = candidate.state == RuleState::Valid
                                 && compiled.effect == Effect::Allow;
                             if is_granting {
-                                let taken = verdicts.forbidden(subject, *contexts);
+                                let taken = verdicts.forbidden(subject, contexts);
                                 application.overruled = if !crowd.is_let_in(subject) {
                                     Some(Overruled::Account)
                                 } else if !self.serves(request, entity, &crowd, subject) {
@@ -463,8 +485,7 @@ impl Auditor {
                             }
                         }
                         // A disabled rule is shown where it would hold, and only there.
-                        Some(_) if candidate.state == RuleState::Disabled => continue,
-                        Some(compiled) if request.with_non_granting => {
+                        Some(compiled) => {
                             reasons += 1;
                             if reasons > MOST_REASONS {
                                 return Err(too_many_rows(MOST_REASONS));
@@ -478,7 +499,6 @@ impl Auditor {
                                 subject,
                             );
                         }
-                        Some(_) => continue,
                         None => {}
                     }
                     if applications.len() >= MOST_ROWS {
@@ -587,7 +607,7 @@ impl Auditor {
 /// A rule that may have to do with the cells.
 struct Candidate<'a> {
     record: &'a SystemRule,
-    compiled: Option<Rule>,
+    compiled: Option<Arc<Rule>>,
     state: RuleState,
 }
 
@@ -691,8 +711,10 @@ impl Verdicts {
         rule: &Rule,
         entity: &Entity,
     ) {
-        look(lookers, rule, entity, &mut |context, subject| {
-            self.forbid(subject, context, rule.actions);
+        look(lookers, rule, entity, &mut |context, set| {
+            for subject in set.iter() {
+                self.forbid(subject, context, rule.actions);
+            }
         });
     }
 
@@ -746,6 +768,10 @@ impl Cell {
     }
 }
 
+fn by_id(rules: &RuleSet) -> HashMap<Uuid, &Arc<Rule>> {
+    rules.rules().iter().map(|rule| (rule.id, rule)).collect()
+}
+
 /// Questions about everybody, context by context.
 fn lookers_of<'a>(
     rules: &'a RuleSet,
@@ -758,18 +784,16 @@ fn lookers_of<'a>(
     views.iter().zip(facts).map(looker).collect()
 }
 
-/// Tells of every subject for whom the rule's condition holds, and where.
+/// Tells for whom the rule's condition holds, context by context.
 fn look(
     lookers: &mut [(RequestContext, Subjects<'_>)],
     rule: &Rule,
     entity: &Entity,
-    found: &mut dyn FnMut(RequestContext, usize),
+    found: &mut dyn FnMut(RequestContext, SubjectSet),
 ) {
     for (context, subjects) in lookers {
         if rule.context.covers(rules_context(*context)) {
-            for subject in subjects.holds(rule, entity).iter() {
-                found(*context, subject);
-            }
+            found(*context, subjects.holds(rule, entity));
         }
     }
 }

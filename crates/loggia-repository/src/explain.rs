@@ -283,24 +283,25 @@ impl Auditor {
                 continue;
             }
             let name = || RuleName { id: record.id, name: record.name.clone() };
-            match compile_rule(record) {
-                Ok(rule) if record.is_disabled && !record.is_forbidding => {
-                    let speaks_of_it = rule.actions.contains(action)
-                        && rule.context.covers(context)
-                        && rule.filter.matches(&entity);
-                    if speaks_of_it && trace(rules, &facts, context, &rule, &entity, action).holds {
-                        disabled.push(name());
-                    }
+            if let Some(problems) = site.rule_problems().get(&record.id) {
+                let (filter, _) = loggia_rules::ResourceFilter::parse(&record.resource_filter);
+                let may_match = filter.is_none_or(|filter| filter.matches(&entity));
+                if may_match && !record.is_disabled {
+                    let (message, at) = fault(problems);
+                    unreadable.push(Unreadable { rule: name(), message, at });
                 }
-                Ok(_) => {}
-                Err(problems) if !record.is_disabled => {
-                    let (filter, _) = loggia_rules::ResourceFilter::parse(&record.resource_filter);
-                    if filter.is_none_or(|filter| filter.matches(&entity)) {
-                        let (message, at) = fault(&problems);
-                        unreadable.push(Unreadable { rule: name(), message, at });
-                    }
+                continue;
+            }
+            if !record.is_disabled || record.is_forbidding {
+                continue;
+            }
+            if let Ok(rule) = compile_rule(record) {
+                let speaks_of_it = rule.actions.contains(action)
+                    && rule.context.covers(context)
+                    && rule.filter.matches(&entity);
+                if speaks_of_it && trace(rules, &facts, context, &rule, &entity, action).holds {
+                    disabled.push(name());
                 }
-                Err(_) => {}
             }
         }
         let by_name = |rule: &RuleName| (rule.name.to_lowercase(), rule.id);

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use expect_test::{Expect, expect};
 use loggia_model::entity::{AnonymousMode, PoolKind, RuleCategory};
 use loggia_model::{Caller, RuleId, UserKey};
+use loggia_repository::store::sqlite::SqliteStore;
+use loggia_repository::store::{Change, Store, StoredRule};
 use loggia_repository::{
     ANONYMOUS_VISITOR, Actions, AuditRequest, Contexts, ManageError, ObjectEdit, ResourceKind,
     RuleEdit, RuleState, UserEdit,
@@ -539,4 +541,55 @@ fn the_matrix_is_what_everybody_may_do_one_by_one() {
         }
     }
     assert_eq!(site.version(), hub.repository.site().version());
+}
+
+#[test]
+fn a_rule_that_cannot_be_read_is_shown_with_the_place_of_its_fault() {
+    let hub = site();
+    let stream = hub.stream("Press");
+    let id = hub.rule("Old", &format!("Stream_{stream}"), 2, "user.name = \"ben\"");
+    let stored = hub.repository.site().stored_rule(id).unwrap().clone();
+    let mut broken = StoredRule::clone(&stored);
+    broken.rule.condition = "user.name = \"ben\" and user.Unknown()".to_owned();
+    let store = SqliteStore::open(&hub.store_path()).unwrap();
+    store.commit(hub.repository.site().version(), &[Change::PutRule(broken)]).unwrap();
+    hub.repository.refresh().unwrap();
+    let mut asked = request(&hub, ResourceKind::Stream, HUB);
+    asked.resources.retain(|thing| thing.id == Some(stream.0));
+    asked.subjects.truncate(2);
+    asked.with_non_granting = true;
+    only(
+        &hub,
+        &asked,
+        &["Old"],
+        expect![[r#"
+        Old: Anonymous visitor Press: red
+        Old: ana Press: red
+    "#]],
+    );
+    let auditor = hub.repository.auditor(&hub.server()).unwrap();
+    let found = auditor.audit(&asked).unwrap();
+    let fault = found.rules.iter().find(|rule| rule.rule.id == id).unwrap().error.clone();
+    expect![[r#"
+        Some(
+            (
+                "Unknown is no function of this language",
+                Some(
+                    27,
+                ),
+            ),
+        )
+    "#]]
+    .assert_debug_eq(&fault);
+    let question = loggia_repository::Question {
+        subject: "ben".to_owned(),
+        action: loggia_repository::Action::Read,
+        resource: format!("Stream_{stream}"),
+        within: None,
+        context: None,
+        environment: Vec::new(),
+    };
+    let found = auditor.explain(&question).unwrap();
+    assert_eq!(found.unreadable.iter().map(|u| u.rule.id).collect::<Vec<_>>(), [id]);
+    assert!(!found.verdict.is_allowed());
 }
