@@ -274,6 +274,12 @@ impl Auditor {
 
     /// Which rules have to do with which cells.
     pub fn audit(&self, request: &AuditRequest) -> Result<Audit, ManageError> {
+        let mut request = request.clone();
+        if request.category != RuleCategory::Security {
+            // Licences are drawn and apps are placed in the hub, wherever somebody came from.
+            request.contexts = Contexts { hub: true, console: false };
+        }
+        let request = &request;
         let in_force: HashMap<Uuid, &Arc<Rule>> = match request.category {
             RuleCategory::Security => by_id(self.site.security()),
             RuleCategory::Sync => by_id(self.site.sync()),

@@ -427,6 +427,8 @@ fn licences_and_nodes_are_audited_by_their_own_rules() {
     {
         let asked =
             AuditRequest { category: RuleCategory::License, ..request(&hub, kind, Contexts::BOTH) };
+        let found = hub.repository.auditor(&hub.server()).unwrap().audit(&asked).unwrap();
+        assert!(found.applications.iter().all(|row| row.contexts == HUB), "in the hub only");
         let table = match kind {
             ResourceKind::LicenseAnalyzerTimeAccessType => expect![[r#"
                 Visitors admits allows Anonymous visitor Visitors
