@@ -17,6 +17,8 @@
 //! assert_eq!(problems[0].suggestion.as_deref(), Some("IsAnonymous"));
 //! ```
 //!
+//! [`lint`] tells what is worth a look about a rule that can be used.
+//!
 //! # Grammar
 //!
 //! ```text

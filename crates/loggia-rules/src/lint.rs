@@ -217,7 +217,7 @@ const CONSOLE_KINDS: &[ResourceKind] = &[
     ResourceKind::ContentCacheControl,
 ];
 
-/// What somebody meets who is in the hub without having signed in.
+/// What somebody meets who is in the hub without having signed in, besides sections of the hub.
 const VISITOR_KINDS: &[ResourceKind] = &[
     ResourceKind::App,
     ResourceKind::AppObject,
@@ -233,7 +233,6 @@ const VISITOR_KINDS: &[ResourceKind] = &[
     ResourceKind::Extension,
     ResourceKind::Widgets,
     ResourceKind::WebExtensionLibrary,
-    ResourceKind::TransientObject,
 ];
 
 /// Seats belong to one named person each.
@@ -255,12 +254,12 @@ fn covers_any(kinds: KindSet, of: &[ResourceKind]) -> bool {
 fn lint_truth(rule: &Rule, scope: LintScope, prover: &Prover, reach: Reach) -> Option<Lint> {
     let clause = rule.condition.clause();
     match (reach, scope.category) {
-        (Reach::Everybody, category) => {
-            if rule.effect == Effect::Forbid && rule.filter.is_everything() {
-                return forbids_everything(rule);
-            }
-            everybody(rule, category)
+        (Reach::Everybody, _) if forbids_everything(rule) => {
+            let message = "this forbids everything to everybody, administrators too: nobody could \
+                           take it back by signing in";
+            Some(Lint::new(FORBIDS_EVERYTHING, Place::Rule, message))
         }
+        (Reach::Everybody, category) => everybody(rule, category),
         (Reach::Nobody, Category::License) => {
             let message = format!("this rule admits nobody: {}", why_never(rule, prover));
             Some(Lint::new(ADMITS_NOBODY, Place::Condition, message).at(clause.span))
@@ -273,35 +272,47 @@ fn lint_truth(rule: &Rule, scope: LintScope, prover: &Prover, reach: Reach) -> O
     }
 }
 
-fn forbids_everything(rule: &Rule) -> Option<Lint> {
-    let is_all = rule.actions.contains(Action::Read);
-    let message = "this forbids everything to everybody, administrators too: nobody could take it \
-                   back by signing in";
-    is_all.then(|| Lint::new(FORBIDS_EVERYTHING, Place::Rule, message))
+fn forbids_everything(rule: &Rule) -> bool {
+    rule.effect == Effect::Forbid
+        && rule.filter.is_everything()
+        && rule.actions.contains(Action::Read)
+}
+
+/// Whether visitors are where the rule is in force, and meet what it is about.
+fn reaches_visitors(rule: &Rule) -> bool {
+    let kinds = rule.filter.kinds();
+    let meets = covers_any(kinds, VISITOR_KINDS)
+        || kinds.contains(ResourceKind::TransientObject)
+            && !rule.filter.names_sections_of_console_only();
+    meets && rule.context != Context::Console
 }
 
 fn everybody(rule: &Rule, category: Category) -> Option<Lint> {
     let text = rule.condition.text();
-    let kinds = rule.filter.kinds();
-    let reaches_visitors = rule.context != Context::Console && covers_any(kinds, VISITOR_KINDS);
     let verb = if rule.effect == Effect::Forbid { "forbids it to" } else { "holds for" };
     let (whom, keeps_visitors_out) = match category {
         // Every app on every node is an ordinary wish.
         Category::Sync => return None,
-        Category::Security if reaches_visitors => {
+        Category::Security if rule.context == Context::Console => {
+            (format!("{verb} everyone who has signed in"), false)
+        }
+        Category::Security if reaches_visitors(rule) => {
             (format!("{verb} everyone, including anonymous visitors"), true)
         }
-        Category::Security => (format!("{verb} everyone who has signed in"), false),
-        Category::License if covers_any(kinds, POOLS) => {
+        Category::Security => (format!("{verb} everyone"), true),
+        Category::License if covers_any(rule.filter.kinds(), POOLS) => {
             ("lets everyone draw, including anonymous visitors".to_owned(), true)
         }
         Category::License => ("gives everyone who signs in a seat".to_owned(), false),
     };
+    // In a forbidding rule it would do the opposite.
+    let keeps_visitors_out = keeps_visitors_out && rule.effect == Effect::Allow;
     let whole = Span::new(0, text.len());
     if syntax::parse(text).0.is_none() {
         let mut message = format!("an empty condition {whom}");
         if keeps_visitors_out {
-            message.push_str("; write !user.IsAnonymous() to keep them out, or true to mean it");
+            message
+                .push_str("; write !user.IsAnonymous() to keep visitors out, or true to mean it");
         } else {
             message.push_str("; write true to mean it");
         }

@@ -53,6 +53,15 @@ pub(crate) enum Found {
 
 /// The properties of things of a type. People have directory attributes besides, by any name; and
 /// see [`has_custom_properties`].
+///
+/// ```
+/// use loggia_rules::{KindSet, ResourceKind, ValueType, properties};
+///
+/// let of_streams: Vec<_> = properties(ResourceKind::Stream).collect();
+/// let owner = of_streams.iter().find(|property| property.name == "owner").unwrap();
+/// assert_eq!(owner.value, ValueType::Entity(KindSet::only(ResourceKind::User)));
+/// assert!(!owner.is_many);
+/// ```
 pub fn properties(kind: ResourceKind) -> impl Iterator<Item = Property> {
     let owner = is_ownable(kind).then_some(entity("owner", ResourceKind::User));
     COMMON.iter().chain(own(kind)).copied().chain(owner)

@@ -145,7 +145,7 @@ fn an_associated_rule_without_a_condition_is_confirmed_in_words() {
         4 people: Cleo, Dora, Emil, root gain the app object Overview in Budget: create (hub)
         all with dept = sales (3 people) gain the app Budget: export data, take offline (console)
         root gain the rule Team_Read: create, read, update, delete, export, publish, change owner, change role, export data, take offline, distribute, duplicate, approve (console)
-        warning: rule: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep them out, or true to mean it (at character 0); !user.IsAnonymous()
+        warning: rule: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep visitors out, or true to mean it (at character 0); !user.IsAnonymous()
     "#]]);
 }
 

@@ -64,7 +64,7 @@ fn a_rule_is_told_everything_that_is_wrong_with_it() {
     lines(
         &saved.warnings,
         expect![[r#"
-            rule: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep them out, or true to mean it (at character 0); !user.IsAnonymous()
+            rule: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep visitors out, or true to mean it (at character 0); !user.IsAnonymous()
         "#]],
     );
 }

@@ -70,15 +70,15 @@ fn conditions_that_hold_for_everybody() {
         ],
         expect![[r#"
             read on Stream_*
-                rule-empty-condition ``: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep them out, or true to mean it [!user.IsAnonymous()]
+                rule-empty-condition ``: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep visitors out, or true to mean it [!user.IsAnonymous()]
             read on App_*, App.Object_* in hub if // nobody reads this
-                rule-empty-condition `// nobody reads this`: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep them out, or true to mean it [!user.IsAnonymous()]
+                rule-empty-condition `// nobody reads this`: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep visitors out, or true to mean it [!user.IsAnonymous()]
             read on Stream_* in console
                 rule-empty-condition ``: an empty condition holds for everyone who has signed in; write true to mean it [true]
             read on SystemRule_*
-                rule-empty-condition ``: an empty condition holds for everyone who has signed in; write true to mean it [true]
+                rule-empty-condition ``: an empty condition holds for everyone; write !user.IsAnonymous() to keep visitors out, or true to mean it [!user.IsAnonymous()]
             forbid read on Stream_*
-                rule-empty-condition ``: an empty condition forbids it to everyone, including anonymous visitors; write !user.IsAnonymous() to keep them out, or true to mean it [!user.IsAnonymous()]
+                rule-empty-condition ``: an empty condition forbids it to everyone, including anonymous visitors; write true to mean it [true]
             read on Stream_* if true
                 nothing
             read on Stream_* if user.IsAnonymous() or !user.IsAnonymous()
@@ -252,10 +252,10 @@ fn rules_that_another_one_makes_useless() {
                 rule-useless: the rule "rule 1" already grants all that this one does → rule 1
             read on Stream_6c62272e-07bb-0142-62b8-21756295c58d
             read on Stream_*
-                rule-empty-condition ``: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep them out, or true to mean it [!user.IsAnonymous()]
+                rule-empty-condition ``: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep visitors out, or true to mean it [!user.IsAnonymous()]
             read on Stream_*
             read on Stream_6c62272e-07bb-0142-62b8-21756295c58d
-                rule-empty-condition ``: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep them out, or true to mean it [!user.IsAnonymous()]
+                rule-empty-condition ``: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep visitors out, or true to mean it [!user.IsAnonymous()]
                 rule-useless: the rule "rule 1" already grants all that this one does → rule 1
             read on QmcSection_App* in console
             read on QmcSection_App, QmcSection_App.Object in console
@@ -354,7 +354,7 @@ fn licence_rules_that_admit_nobody_or_the_wrong_ones() {
     }
     expect![[r#"
         License.AnalyzerTimeAccessType_* if 
-            rule-empty-condition ``: an empty condition lets everyone draw, including anonymous visitors; write !user.IsAnonymous() to keep them out, or true to mean it [!user.IsAnonymous()]
+            rule-empty-condition ``: an empty condition lets everyone draw, including anonymous visitors; write !user.IsAnonymous() to keep visitors out, or true to mean it [!user.IsAnonymous()]
         License.ProfessionalAccessGroup_* if 
             rule-empty-condition ``: an empty condition gives everyone who signs in a seat; write true to mean it [true]
         License.AnalyzerTimeAccessType_* if user.IsAnonymous()

@@ -375,9 +375,17 @@ fn comparisons_that_can_never_hold() {
 
 #[test]
 fn patterns_that_cannot_be_used() {
-    let long = format!(r#"user.name matches "{}""#, "a".repeat(1025));
-    let problems = Condition::compile(&long, Category::Security).unwrap_err();
-    assert_eq!(problems[0].message, "a regular expression has at most 1024 bytes");
+    let refused = |text: &str| {
+        let problems = Condition::compile(text, Category::Security).unwrap_err();
+        problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("\n")
+    };
+    let long = "a".repeat(1025);
+    let long_pattern = refused(&format!(r#"user.name matches "{long}""#));
+    assert_eq!(long_pattern, "a regular expression has at most 1024 bytes");
+    assert_eq!(refused(&format!(r#"user.name like "{long}""#)), "a pattern has at most 1024 bytes");
+    let list = format!("{{{}}}", vec!["1"; 400].join(","));
+    let pairs = refused(&format!("{list} = {list}"));
+    assert_eq!(pairs, "these two lists are too long to be compared with each other");
     check(
         &[
             r#"user.name matches "(""#,
