@@ -293,9 +293,6 @@ fn everybody(rule: &Rule, category: Category) -> Option<Lint> {
     let (whom, keeps_visitors_out) = match category {
         // Every app on every node is an ordinary wish.
         Category::Sync => return None,
-        Category::Security if rule.context == Context::Console => {
-            (format!("{verb} everyone who has signed in"), false)
-        }
         Category::Security if reaches_visitors(rule) => {
             (format!("{verb} everyone, including anonymous visitors"), true)
         }

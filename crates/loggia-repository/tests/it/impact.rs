@@ -385,7 +385,7 @@ fn entrances_and_pools() {
         everyone signed in gain apps, by licence: open (hub)
         root gain the rule Everybody draws: create, read, update, delete, export, publish, change owner, change role, export data, take offline, distribute, duplicate, approve (console)
         given: a seat that a person holds already stays with the person
-        warning: rule: an empty condition lets everyone draw, including anonymous visitors; write !user.IsAnonymous() to keep them out, or true to mean it (at character 0); !user.IsAnonymous()
+        warning: rule: an empty condition lets everyone draw, including anonymous visitors; write !user.IsAnonymous() to keep visitors out, or true to mean it (at character 0); !user.IsAnonymous()
     "#]]);
 }
 
@@ -425,7 +425,7 @@ fn who_may_not_make_the_change_nor_audit_is_refused_and_others_see_what_they_may
         2 people gain the rule Open: create, update, delete (console)
         1 person gain the rule Open: create, read, update, delete (hub)
         1 person gain the rule Open: export, publish, change owner, change role, export data, take offline, distribute, duplicate, approve (console)
-        warning: rule: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep them out, or true to mean it (at character 0); !user.IsAnonymous()
+        warning: rule: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep visitors out, or true to mean it (at character 0); !user.IsAnonymous()
         {"Open"}
     "#]].assert_eq(&format!("{}{:?}\n", told(&seen).replace(&office.team.text(), "…"), names(&seen)));
 }

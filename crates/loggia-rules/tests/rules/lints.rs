@@ -74,7 +74,7 @@ fn conditions_that_hold_for_everybody() {
             read on App_*, App.Object_* in hub if // nobody reads this
                 rule-empty-condition `// nobody reads this`: an empty condition holds for everyone, including anonymous visitors; write !user.IsAnonymous() to keep visitors out, or true to mean it [!user.IsAnonymous()]
             read on Stream_* in console
-                rule-empty-condition ``: an empty condition holds for everyone who has signed in; write true to mean it [true]
+                rule-empty-condition ``: an empty condition holds for everyone; write !user.IsAnonymous() to keep visitors out, or true to mean it [!user.IsAnonymous()]
             read on SystemRule_*
                 rule-empty-condition ``: an empty condition holds for everyone; write !user.IsAnonymous() to keep visitors out, or true to mean it [!user.IsAnonymous()]
             forbid read on Stream_*
@@ -259,7 +259,7 @@ fn rules_that_another_one_makes_useless() {
                 rule-useless: the rule "rule 1" already grants all that this one does → rule 1
             read on QmcSection_App* in console
             read on QmcSection_App, QmcSection_App.Object in console
-                rule-empty-condition ``: an empty condition holds for everyone who has signed in; write true to mean it [true]
+                rule-empty-condition ``: an empty condition holds for everyone; write !user.IsAnonymous() to keep visitors out, or true to mean it [!user.IsAnonymous()]
                 rule-useless: the rule "rule 1" already grants all that this one does → rule 1
             read on App_*
             read on App_* if false
