@@ -199,6 +199,11 @@ impl Repository {
         mut plan: impl FnMut(&Site) -> Plan<T>,
     ) -> Result<T, ManageError> {
         let _writing = self.inner.writing.lock();
+        // A command line may have committed since. A refusal, or the answer that there is nothing to
+        // do, must not come from before that; a commit would notice by itself.
+        if self.inner.store.version()? != self.site().version() {
+            self.load_again()?;
+        }
         loop {
             let site = self.site();
             let (changes, answer) = plan(&site)?;

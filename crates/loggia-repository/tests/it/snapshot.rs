@@ -98,6 +98,20 @@ fn two_servers_on_one_store_build_on_each_other() {
 }
 
 #[test]
+fn what_another_process_opened_is_taken_back_by_one_that_has_not_heard_of_it() {
+    let hub = Hub::new();
+    let stream = hub.stream("Atrium");
+    let store = SqliteStore::open(&hub.store_path()).unwrap();
+    let settings = Settings::new(hub.folder.path().join("data"));
+    let other = Repository::open(Arc::new(store), Arc::new(|| START), settings).unwrap();
+    other.set_stream_public(&hub.server(), stream, true).unwrap();
+    hub.repository.set_stream_public(&hub.server(), stream, false).unwrap();
+    other.refresh().unwrap();
+    let visitor = other.streams(&hub.visitor()).unwrap();
+    assert!(visitor.iter().all(|seen| seen.id != stream), "still public");
+}
+
+#[test]
 fn shipped_content_is_laid_down_once_and_custom_rules_are_left_alone() {
     let hub = Hub::new();
     let version = hub.repository.site().version();
