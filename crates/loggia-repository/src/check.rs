@@ -8,18 +8,22 @@ use loggia_licence::{Admission, HolderKey, PoolsView, Visit, acquire, is_named};
 use loggia_model::entity::{
     AnonymousMode, App, PoolKind, RuleCategory, Stream, SystemRule, VirtualProxy,
 };
-use loggia_model::{AppId, Caller, Prefix, Principal};
-use loggia_rules::{Action, Decision, Entity, admits, allows};
+use loggia_model::{AppId, Caller, Prefix, Principal, RuleId};
+use loggia_rules::{Action, Decision, Entity, Outcome, admits, allows};
 use uuid::Uuid;
 
 use crate::Repository;
-use crate::guard::{Guard, finding};
+use crate::guard::{Guard, names_only};
 use crate::manage::virtual_proxies::typical_visitor;
 use crate::nodes;
 use crate::record::{Record, pool_kind};
 use crate::refusal::Code;
+use crate::share;
 use crate::site::{Site, compile_rule};
 use crate::store::StoreError;
+
+/// The context of rules that hold in the hub and not in the console.
+const HUB_ONLY: u8 = 1;
 
 /// What the check found.
 #[derive(Clone, Debug, PartialEq)]
@@ -337,22 +341,23 @@ impl Gates {
             .map(|stream| format!("{:?}", stream.name))
             .collect::<Vec<_>>();
         if streams.is_empty() {
-            return self.report(
-                "rules",
-                GateOutcome::Fail,
-                "a visitor may read no stream".to_owned(),
-                Some(
-                    "add a security rule: resource filter Stream_<id>, action read, condition \
-                     user.IsAnonymous(), context hub"
-                        .to_owned(),
-                ),
-            );
+            let (finding, mend) = no_stream(guard);
+            return self.report("rules", GateOutcome::Fail, finding, Some(mend));
         }
         let listed = apps.iter().filter(|app| app.is_readable).count();
         let noun = if listed == 1 { "app" } else { "apps" };
         let finding = format!("a visitor may read {} and {listed} {noun}", streams.join(", "));
         if listed == 0 {
-            let mend = "publish an app to one of these streams".to_owned();
+            let is_there = |app: &AppReport| app.code == Some(Code::RuleDenied);
+            let is_readable = |app: &&AppReport| {
+                let name = app.stream.as_ref().map(|name| format!("{name:?}"));
+                name.is_some_and(|name| streams.contains(&name))
+            };
+            let mend = match apps.iter().filter(is_readable).any(is_there) {
+                true => "let visitors see one of the apps of these streams (below)",
+                false => "publish an app to one of these streams",
+            };
+            let mend = mend.to_owned();
             return self.report("rules", GateOutcome::Fail, finding, Some(mend));
         }
         self.report("rules", GateOutcome::Pass, finding, None);
@@ -371,6 +376,21 @@ impl Gates {
         }
         self.report("data", GateOutcome::Pass, finding, None);
     }
+}
+
+fn no_stream(guard: &Guard<'_>) -> (String, String) {
+    let site = guard.site();
+    let nothing = "a visitor may read no stream";
+    // One that only a forbidding rule shuts was meant to be open.
+    for stream in site.streams() {
+        let decision = guard.decide(Record::Stream(stream), Action::Read);
+        if decision.outcome == Outcome::Forbidden && !decision.granted_by.is_empty() {
+            let rules = forbidding(site, &decision).join(", ");
+            let finding = format!("{nothing}; {:?} is forbidden by {rules}", stream.name);
+            return (finding, mend_forbidden(guard, None, &decision));
+        }
+    }
+    (nothing.to_owned(), "open one to everybody: loggia stream public <name>".to_owned())
 }
 
 fn nowhere(prefix: &Prefix) -> Caller {
@@ -417,7 +437,9 @@ fn mend_pool(guard: &Guard<'_>, view: &PoolsView) -> String {
         view.pools.iter().filter(|pool| !is_named(pool.pool.kind) && !pool.pool.is_disabled);
     for pool in pooled {
         let entity = Entity::new(pool_kind(pool.pool.kind), pool.pool.id.0);
-        if let Some(rule) = switched_off(guard, RuleCategory::License, &entity, Action::Create) {
+        if let Some(rule) =
+            switched_off(guard, RuleCategory::License, &entity, Action::Create, &|_| true)
+        {
             return format!("enable the licence rule {:?} ({})", rule.name, rule.id);
         }
     }
@@ -440,12 +462,14 @@ fn switched_off<'a>(
     category: RuleCategory,
     entity: &Entity,
     action: Action,
+    is_meant: &dyn Fn(&SystemRule) -> bool,
 ) -> Option<&'a SystemRule> {
     let facts = guard.facts(None);
     let site = guard.site();
     let mut candidates: Vec<_> = site
         .rules()
         .filter(|rule| rule.is_disabled && rule.category == category && !rule.is_forbidding)
+        .filter(|rule| is_meant(rule))
         .filter(|rule| {
             compile_rule(rule).is_ok_and(|compiled| {
                 if category == RuleCategory::License {
@@ -468,38 +492,111 @@ fn why_hidden(
     stream_decision: Option<Decision>,
     app_decision: &Decision,
 ) -> (String, Option<String>) {
-    let enable = |record: Record<'_>| {
-        let found = switched_off(guard, RuleCategory::Security, &record.entity(), Action::Read)?;
-        Some(format!("enable the rule {:?} ({})", found.name, found.id))
-    };
     match (stream, stream_decision) {
-        (Some(stream), Some(decision)) if !decision.is_allowed() => (
-            format!("stream {:?} is not readable: {}", stream.name, finding(&decision)),
-            enable(Record::Stream(stream)).or_else(|| {
-                Some(format!(
-                    "if it is meant to be public, add a security rule: resource filter Stream_{}, \
-                     action read, condition user.IsAnonymous(), context hub",
-                    stream.id
-                ))
-            }),
-        ),
-        (Some(stream), _) => (
-            format!(
-                "stream {:?} is readable, the app is not: {}",
-                stream.name,
-                finding(app_decision)
-            ),
-            enable(Record::App(app)).or_else(|| {
-                Some(format!(
-                    "add a security rule: resource filter App_{}, action read, condition \
-                     user.IsAnonymous(), context hub",
-                    app.id
-                ))
-            }),
-        ),
+        (Some(stream), Some(decision)) if !decision.is_allowed() => {
+            let mend = match decision.outcome {
+                Outcome::Forbidden => mend_forbidden(guard, None, &decision),
+                _ => enable(guard, Record::Stream(stream))
+                    .unwrap_or_else(|| make_public(guard.site(), stream)),
+            };
+            let why = finding(guard, Record::Stream(stream), &decision);
+            (format!("stream {:?} is not readable: {why}", stream.name), Some(mend))
+        }
+        (Some(stream), _) => {
+            let mend = match app_decision.outcome {
+                Outcome::Forbidden => mend_forbidden(guard, Some(app), app_decision),
+                _ => enable(guard, Record::App(app)).unwrap_or_else(|| {
+                    format!(
+                        "add a security rule: resource filter App_{}, action read, condition \
+                         user.IsAnonymous(), context hub",
+                        app.id
+                    )
+                }),
+            };
+            let why = finding(guard, Record::App(app), app_decision);
+            (format!("stream {:?} is readable, the app is not: {why}", stream.name), Some(mend))
+        }
         (None, _) => (
             "the app is not published".to_owned(),
             Some("publish it to a stream that visitors may read".to_owned()),
         ),
     }
+}
+
+/// The decision's reasons in one line, as `explain` puts them.
+fn finding(guard: &Guard<'_>, record: Record<'_>, decision: &Decision) -> String {
+    if decision.outcome == Outcome::Forbidden {
+        return format!("forbidden by {}", forbidding(guard.site(), decision).join(", "));
+    }
+    let nearest = guard.nearest(decision, &record.entity());
+    match nearest.first().filter(|near| guard.may_concern(near.rule)) {
+        Some(near) => format!(
+            "no rule grants it; nearest is {:?}, where {} fails",
+            near.rule_name, near.clause
+        ),
+        None => "no rule grants it".to_owned(),
+    }
+}
+
+/// The rules that forbid it, by name and id.
+fn forbidding(site: &Site, decision: &Decision) -> Vec<String> {
+    let rules = decision.forbidden_by.iter().filter_map(|id| site.rule(RuleId(*id)));
+    rules.map(|rule| format!("{:?} ({})", rule.name, rule.id)).collect()
+}
+
+/// No rule that allows it helps while another forbids it: that one is to be changed.
+fn mend_forbidden(guard: &Guard<'_>, app: Option<&App>, decision: &Decision) -> String {
+    let site = guard.site();
+    let mut mends = Vec::new();
+    for id in &decision.forbidden_by {
+        let Some(rule) = site.rule(RuleId(*id)) else { continue };
+        let list = app.and_then(|app| Some((app, share::list_of_app(site, app, rule.id)?)));
+        mends.push(match list {
+            Some((app, members)) => {
+                let own = |word: &String| format!(" --own {}", shell_word(word));
+                let others: String = members.iter().map(own).collect();
+                format!(
+                    "put visitors on the list: loggia app audience {0} --own visitors{others}; or \
+                     take the list away: loggia app audience {0} --same-as-stream",
+                    app.id
+                )
+            }
+            None => format!(
+                "change the condition of the forbidding rule {:?} ({}) so that it leaves visitors \
+                 out, or disable it",
+                rule.name, rule.id
+            ),
+        });
+    }
+    format!("if visitors are meant to see it, {}", mends.join("; and "))
+}
+
+/// To enable a disabled rule, when it is about this thing alone, in the hub: of any other nobody
+/// can tell what else it would open.
+fn enable(guard: &Guard<'_>, record: Record<'_>) -> Option<String> {
+    let entity = record.entity();
+    let is_meant =
+        |rule: &SystemRule| rule.context == HUB_ONLY && names_only(&rule.resource_filter, &entity);
+    let found = switched_off(guard, RuleCategory::Security, &entity, Action::Read, &is_meant)?;
+    Some(format!("enable the rule {:?} ({})", found.name, found.id))
+}
+
+fn make_public(site: &Site, stream: &Stream) -> String {
+    let is_other = |other: &&Arc<Stream>| {
+        other.id != stream.id && other.name.to_lowercase() == stream.name.to_lowercase()
+    };
+    let word = match site.streams().find(is_other) {
+        Some(_) => stream.id.text(),
+        None => shell_word(&stream.name),
+    };
+    format!("if it is meant to be public, open it to everybody: loggia stream public {word}")
+}
+
+/// A word as shells take it.
+fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-.:@=/".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }

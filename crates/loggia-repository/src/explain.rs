@@ -259,14 +259,8 @@ impl Auditor {
                 asked: found.asked.iter().map(further).collect(),
             })
         };
-        let mut nearest: Vec<Reason> =
-            decision.nearest.iter().filter_map(|near| reason(near.rule)).collect();
-        // Of rules that are equally near, the one that speaks of fewest kinds is most likely meant.
-        let breadth = |id: RuleId| {
-            let rule = rules.rules().iter().find(|rule| rule.id == id.0);
-            rule.map_or(0, |rule| rule.filter.kinds().iter().count())
-        };
-        nearest.sort_by_cached_key(|near| (near.distance, breadth(near.rule.id)));
+        let nearest = guard.nearest(&decision, &entity);
+        let nearest = nearest.into_iter().filter_map(|near| reason(near.rule)).collect();
         let account = guard.account().err().map(|refusal| refusal.finding);
         let ownerless = caller.is_anonymous() && draft.is_some_and(|draft| draft.needs_owner());
         let verdict = match (&account, decision.outcome) {

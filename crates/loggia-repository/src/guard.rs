@@ -1,7 +1,9 @@
 //! The one decision point: gates 3 (account) and 5 (rules) for one caller on one snapshot.
 
-use loggia_model::{Caller, Moment, Principal, RequestContext};
+use loggia_model::{Caller, Moment, Principal, RequestContext, RuleId};
+use loggia_rules::Refusal as Near;
 use loggia_rules::{Action, Actions, Audience, Decision, Entity, KindSet, Outcome, Request};
+use uuid::Uuid;
 
 use crate::Site;
 use crate::explain;
@@ -115,6 +117,29 @@ impl<'a> Guard<'a> {
         ManageError::Refused(Box::new(refusal))
     }
 
+    /// The rules that could have granted it, the one that is most likely meant first.
+    pub(crate) fn nearest<'d>(&self, decision: &'d Decision, entity: &Entity) -> Vec<&'d Near> {
+        let rules = self.site.security().rules();
+        let mut nearest: Vec<&Near> = decision.nearest.iter().collect();
+        nearest.sort_by_cached_key(|near| {
+            let rule = rules.iter().find(|rule| rule.id == near.rule);
+            // Of rules that are equally near, the one that speaks of less.
+            let breadth = rule.map_or((0, false), |rule| {
+                (rule.filter.kinds().iter().count(), !names_only(rule.filter.text(), entity))
+            });
+            (!self.may_concern(near.rule), near.distance, breadth)
+        });
+        nearest
+    }
+
+    /// Whether the rule could ever hold for such a caller: visitors own nothing and are no account
+    /// of the server, so what the essential rules say of these is no help to them.
+    pub(crate) fn may_concern(&self, rule: Uuid) -> bool {
+        const OF_OTHERS: [&str; 3] = ["owner", "owner-read", "service-account"];
+        let seed = self.site.rule(RuleId(rule)).and_then(|rule| rule.seed.as_deref());
+        !self.caller.is_anonymous() || seed.is_none_or(|seed| !OF_OTHERS.contains(&seed))
+    }
+
     pub(crate) fn context(&self) -> loggia_rules::RequestContext {
         match self.caller.context {
             RequestContext::Hub => loggia_rules::RequestContext::Hub,
@@ -135,6 +160,11 @@ impl<'a> Guard<'a> {
         let facts = SiteFacts::new(self.site, self.caller).with_draft(draft);
         loggia_rules::decide(self.site.security(), &facts, self.context(), entity, action)
     }
+}
+
+/// Whether a resource filter speaks of this one thing and of nothing else.
+pub(crate) fn names_only(filter: &str, entity: &Entity) -> bool {
+    entity.id.is_some() && filter.trim().eq_ignore_ascii_case(&entity.to_string())
 }
 
 /// The decision's reasons in one line, for the log and for administrators.

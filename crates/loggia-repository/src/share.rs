@@ -128,6 +128,14 @@ pub(crate) fn rules_of_objects<'s>(
     removals(site, objects.map(Thing::Object))
 }
 
+/// The rule of an app's list, while it is one: what is in it, in the words of the command line.
+pub(crate) fn list_of_app(site: &Site, app: &App, rule: RuleId) -> Option<Vec<String>> {
+    let thing = Thing::App(app);
+    let found = site.rule(rule).filter(|_| rule == list::rule_id(thing))?;
+    let members = list::members(thing, found)?;
+    Some(members.iter().filter_map(|member| member.word(site)).collect())
+}
+
 fn removals<'s>(site: &Site, things: impl Iterator<Item = Thing<'s>>) -> Vec<Change> {
     things
         .filter(|thing| !matches!(thing, Thing::Object(object) if !is_sheet(object)))

@@ -72,6 +72,16 @@ impl Member {
         }
     }
 
+    /// As the command line takes it; none for a user who is gone.
+    pub(super) fn word(&self, site: &Site) -> Option<String> {
+        Some(match self {
+            Member::Visitors | Member::SignedIn => self.kind().to_owned(),
+            Member::User(id) => format!("user:{}", site.user(*id)?.key),
+            Member::Role(value) | Member::Group(value) => format!("{}:{value}", self.kind()),
+            Member::Property { name, value } => format!("@{name}={value}"),
+        })
+    }
+
     /// Whether it names some people rather than all of a kind.
     pub(super) fn is_narrow(&self) -> bool {
         !matches!(self, Member::Visitors | Member::SignedIn)

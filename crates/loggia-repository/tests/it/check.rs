@@ -6,10 +6,11 @@ use std::sync::Arc;
 use expect_test::{Expect, expect};
 use loggia_model::entity::{AnonymousMode, PoolKind};
 use loggia_repository::seed::EVERYONE;
+use loggia_repository::share::{Choice, MemberText, SharedPlace};
 use loggia_repository::store::sqlite::SqliteStore;
 use loggia_repository::{GateOutcome, Repository, RuleEdit, Settings};
 
-use crate::fixture::{Hub, START};
+use crate::fixture::{Hub, START, rule};
 
 /// Runs the check as the command line does, beside the running server.
 fn check(hub: &Hub, prefix: &str, expected: Expect) {
@@ -108,8 +109,8 @@ fn a_public_site_is_open_except_for_what_is_not_meant_to_be() {
             Flights: list true, open true, -: opens with 1 sheet
             Never reloaded: list true, open false, -: the app has no data: it was never reloaded, or its file is gone
                 reload the app: loggia reload <id>
-            Budget: list false, open false, RULE-DENIED: stream "Team" is not readable: no rule grants it; nearest is "Owner", where resource.owner = user fails
-                if it is meant to be public, add a security rule: resource filter Stream_<id>, action read, condition user.IsAnonymous(), context hub
+            Budget: list false, open false, RULE-DENIED: stream "Team" is not readable: no rule grants it
+                if it is meant to be public, open it to everybody: loggia stream public Team
             Draft: list false, open false, RULE-DENIED: the app is not published
                 publish it to a stream that visitors may read
         "#]],
@@ -157,8 +158,8 @@ fn each_missing_piece_is_named() {
             6 data -: 
             Flights: list true, open false, LIC-ANON-KIND: the rules show it, but no licence pool serves a visitor
                 mend the licence gate (above)
-            Budget: list false, open false, RULE-DENIED: stream "Team" is not readable: no rule grants it; nearest is "Owner", where resource.owner = user fails
-                if it is meant to be public, add a security rule: resource filter Stream_<id>, action read, condition user.IsAnonymous(), context hub
+            Budget: list false, open false, RULE-DENIED: stream "Team" is not readable: no rule grants it
+                if it is meant to be public, open it to everybody: loggia stream public Team
         "#]],
     );
     let rule = rules.iter().find(|rule| rule.name == "StreamEveryoneAnonymous").unwrap();
@@ -173,12 +174,64 @@ fn each_missing_piece_is_named() {
             4 licence FAIL: only pool "People" has a rule for visitors, and it holds seats of named people, which never serve a visitor
                 enable the licence rule "Visitors admits" (<id>)
             5 rules FAIL: a visitor may read no stream
-                add a security rule: resource filter Stream_<id>, action read, condition user.IsAnonymous(), context hub
+                open one to everybody: loggia stream public <name>
             6 data -: 
-            Flights: list false, open false, RULE-DENIED: stream "Everyone" is not readable: no rule grants it; nearest is "Owner", where resource.owner = user fails
+            Flights: list false, open false, RULE-DENIED: stream "Everyone" is not readable: no rule grants it; nearest is "StreamEveryone", where !user.IsAnonymous() fails
                 enable the rule "StreamEveryoneAnonymous" (<id>)
-            Budget: list false, open false, RULE-DENIED: stream "Team" is not readable: no rule grants it; nearest is "Owner", where resource.owner = user fails
-                if it is meant to be public, add a security rule: resource filter Stream_<id>, action read, condition user.IsAnonymous(), context hub
+            Budget: list false, open false, RULE-DENIED: stream "Team" is not readable: no rule grants it
+                if it is meant to be public, open it to everybody: loggia stream public Team
+        "#]],
+    );
+}
+
+#[test]
+fn a_rule_that_forbids_it_is_what_is_to_be_changed() {
+    let (hub, flights) = Hub::public();
+    let list = Choice::Own(vec![MemberText {
+        kind: "role".to_owned(),
+        value: "Press office".to_owned(),
+        name: String::new(),
+    }]);
+    hub.repository.set_audience(&hub.server(), SharedPlace::App(flights), &list).unwrap();
+    let press = hub.stream("Press");
+    hub.published_app("Turnover", press);
+    hub.repository.set_stream_public(&hub.server(), press, true).unwrap();
+    let forbid = RuleEdit {
+        is_forbidding: Some(true),
+        ..rule("Not Press", "Stream_*", 2, "resource.name = \"Press\" and user.IsAnonymous()")
+    };
+    hub.repository.create_rule(&hub.server(), None, forbid).unwrap();
+    // Neither is about the stream alone, in the hub alone.
+    let team = hub.stream("Our Team");
+    hub.published_app("Budget", team);
+    for (name, filter, context) in
+        [("All", "Stream_*".to_owned(), 1), ("Both", format!("Stream_{team}"), 0)]
+    {
+        let off = RuleEdit {
+            is_disabled: Some(true),
+            context: Some(context),
+            ..rule(name, &filter, 2, "user.IsAnonymous()")
+        };
+        hub.repository.create_rule(&hub.server(), None, off).unwrap();
+    }
+    hub.rule("Team by day", &format!("Stream_{team}"), 2, "user.environment.ip like \"10.*\"");
+    check(
+        &hub,
+        "public",
+        expect![[r#"
+            1 entrance pass: /public is "The public entrance"
+            2 anonymous mode pass: anonymous access mode is 1: visitors, and people who sign in
+            3 account pass: a visitor has no account that could be blocked
+            4 licence pass: pool "Visitors" admits a visitor, without limit
+            5 rules FAIL: a visitor may read "Everyone" and 0 apps
+                let visitors see one of the apps of these streams (below)
+            6 data -: 
+            Flights: list false, open false, RULE-DENIED: stream "Everyone" is readable, the app is not: forbidden by "App_audience_Flights" (<id>)
+                if visitors are meant to see it, put visitors on the list: loggia app audience <id> --own visitors --own 'role:Press office'; or take the list away: loggia app audience <id> --same-as-stream
+            Budget: list false, open false, RULE-DENIED: stream "Our Team" is not readable: no rule grants it; nearest is "Team by day", where user.environment.ip like "10.*" fails
+                if it is meant to be public, open it to everybody: loggia stream public 'Our Team'
+            Turnover: list false, open false, RULE-DENIED: stream "Press" is not readable: forbidden by "Not Press" (<id>)
+                if visitors are meant to see it, change the condition of the forbidding rule "Not Press" (<id>) so that it leaves visitors out, or disable it
         "#]],
     );
 }
