@@ -1,6 +1,9 @@
 //! Measures `loggia-rules` against cedar-policy, casbin and its own straightforward evaluator, on
 //! equal policies and the same questions. Run as `cargo xtask bench rules`.
 //!
+//! The last part measures what is built on decisions: lists that are kept, saves, and the impact of
+//! a change, on a whole site in its store.
+//!
 //! All engines must give the same answers before anything is timed. A figure per decision is the
 //! median over the questions, each timed on its own, clock included.
 #![expect(clippy::indexing_slicing, reason = "a measurement that cannot go on should stop")]
@@ -8,6 +11,7 @@
 mod ours;
 mod peers;
 mod report;
+mod site;
 mod world;
 
 use std::collections::HashSet;
@@ -43,6 +47,7 @@ fn main() -> Result<()> {
     listing(10_000, Some(10.0), &mut report)?;
     listing(100_000, None, &mut report)?;
     saving(&mut report)?;
+    site::measure(&mut report)?;
     report.write(&path)
 }
 
