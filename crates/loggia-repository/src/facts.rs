@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use loggia_model::entity::{Node, NodePurpose, RuleCategory, RuleOrigin, User};
 use loggia_model::{Caller, Environment, Moment, Principal, RequestContext, UserKey};
-use loggia_rules::{Entity, Fact, Facts, ResourceKind, Subject};
+use loggia_rules::{Entity, Fact, Facts, ResourceKind, Subject, same_name};
 
 use crate::Site;
 use crate::record::Record;
@@ -132,7 +132,7 @@ fn read_environment(caller: &Caller, attribute: &str, out: &mut Vec<Fact>) {
         // Attributes of the sign-in never replace what the server itself observed above.
         _ => {
             for (name, value) in attributes {
-                if name.eq_ignore_ascii_case(attribute) {
+                if same_name(name, attribute) {
                     text(out, value.as_str());
                 }
             }
@@ -143,7 +143,7 @@ fn read_environment(caller: &Caller, attribute: &str, out: &mut Vec<Fact>) {
 fn read_record(site: &Site, record: Record<'_>, name: &str, out: &mut Vec<Fact>) {
     if let Some(property) = name.strip_prefix('@') {
         for value in record.custom_properties() {
-            if value.name.eq_ignore_ascii_case(property) {
+            if same_name(&value.name, property) {
                 text(out, value.value.as_str());
             }
         }
@@ -243,7 +243,7 @@ fn read_user(user: &User, name: &str, out: &mut Vec<Fact>) {
         "blacklisted" => flag(out, user.is_blocked),
         _ => {
             for (kind, value) in &user.attributes {
-                if kind.eq_ignore_ascii_case(name) {
+                if same_name(kind, name) {
                     text(out, value.as_str());
                 }
             }

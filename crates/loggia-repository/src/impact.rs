@@ -246,10 +246,13 @@ impl Repository {
             gained,
             lost,
             conditional,
-            assumptions: comparison.assumptions(),
+            assumptions: comparison.assumptions(is_auditor),
         })
     }
 }
+
+/// Stands for a condition that is told to auditors only.
+const WITHHELD: &str = "something about the request, which auditors are told";
 
 /// What the caller may be shown.
 struct Show<'a> {
@@ -260,6 +263,14 @@ struct Show<'a> {
 }
 
 impl Show<'_> {
+    /// What a right depends on is the text of rules, and only auditors may read all of them.
+    fn held(&self, held: Held) -> Held {
+        match held {
+            Held::When(_) if !self.is_auditor => Held::When(WITHHELD.into()),
+            held => held,
+        }
+    }
+
     fn tell(&self, comparison: &Comparison<'_>) -> (Vec<Shift>, Vec<Shift>, Vec<ConditionalShift>) {
         let mut describer = Describer::new(self, comparison);
         let mut gained = Vec::new();
@@ -286,8 +297,8 @@ impl Show<'_> {
                 entrances: piece.entrances,
                 deeds: piece.deeds,
                 contexts: piece.contexts,
-                before: piece.before,
-                after: piece.after,
+                before: self.held(piece.before),
+                after: self.held(piece.after),
                 things: self.things(comparison, kind, &entities),
             })
             .collect();

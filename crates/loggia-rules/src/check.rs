@@ -7,7 +7,7 @@ use crate::problem::{Problem, ProblemCode, Span, arranged, closest};
 use crate::program::{Clause, Node, Path, Root, Step, Term, Test};
 use crate::property::{self, Found, ValueType};
 use crate::syntax::{self, Comparison, Expr, Function, Literal, Operand};
-use crate::text::{Glob, LONGEST_PATTERN, as_decimal, equal, fold_eq};
+use crate::text::{Glob, LONGEST_PATTERN, as_decimal, equal, fold_eq, lower_name};
 use crate::{Action, KindSet, ResourceKind};
 
 /// Most memory that one compiled expression may take.
@@ -540,7 +540,7 @@ impl Checker<'_> {
         let (mut is_many, mut steps) = (false, Vec::new());
         let mut before = path.root.name().to_owned();
         for segment in &path.segments {
-            let name = segment.name.to_lowercase();
+            let name = lower_name(&segment.name);
             match value {
                 ValueType::Entity(_) => {}
                 ValueType::Environment => {

@@ -104,3 +104,4 @@ pub use residue::{Residue, Residues, Verdict};
 pub use rule_set::{Effect, Rule, RuleSet};
 pub use subject_set::SubjectSet;
 pub use subjects::Subjects;
+pub use text::same_name;

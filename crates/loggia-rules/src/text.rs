@@ -17,6 +17,24 @@ pub(crate) fn fold_eq(one: &str, other: &str) -> bool {
     }
 }
 
+/// A property's name as facts are asked for it: letter by letter in lower case, so that it does not
+/// depend on the letters around.
+pub(crate) fn lower_name(name: &str) -> String {
+    name.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// Whether two names of properties are the same: letter case never matters. What serves
+/// [`crate::Facts`] compares the names that it keeps with the one it is asked for by this, or a rule
+/// would silently not see them.
+#[must_use]
+pub fn same_name(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other);
+    }
+    let lower = |name: &str| lower_name(name);
+    lower(one) == lower(other)
+}
+
 /// Whether two texts are equal without letter case, or are the same number.
 ///
 /// Numbers are plain decimals and compared digit by digit, so that long ids that look like numbers

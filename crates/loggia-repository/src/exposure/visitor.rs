@@ -9,7 +9,7 @@ use loggia_model::entity::{LicencePool, PoolKind, VirtualProxy};
 use loggia_model::{Caller, Principal};
 use loggia_rules::{
     Action, Actions, Context, Effect, Entity, RequestContext, Residue, Residues, ResourceFilter,
-    ResourceKind, Rule, RuleSet, Verdict,
+    ResourceKind, Rule, RuleSet, Verdict, same_name,
 };
 
 use super::{Cause, Deed, Grant, OBSERVED, address};
@@ -329,7 +329,7 @@ fn rank(grant: &Grant) -> (bool, u32, &[Arc<str>], Option<&Arc<str>>) {
 }
 
 fn reads(rules: &RuleSet, attribute: &str) -> bool {
-    rules.footprint().attributes().any(|read| read.eq_ignore_ascii_case(attribute))
+    rules.footprint().attributes().any(|read| same_name(read, attribute))
 }
 
 /// Somebody who came through the entrance; always the same one, so that reports are.

@@ -180,16 +180,16 @@ impl<'s> Comparison<'s> {
         conditional
     }
 
-    pub(super) fn assumptions(&self) -> Vec<String> {
+    pub(super) fn assumptions(&self, is_auditor: bool) -> Vec<String> {
         let mut assumptions = Vec::new();
         if !self.observed.is_empty() {
             let read: Vec<_> =
                 self.observed.iter().filter_map(|name| name.strip_prefix("environment.")).collect();
+            let read = if is_auditor { read.join(", ") } else { "something".to_owned() };
             assumptions.push(format!(
-                "rules read {} of the request: for visitors what depends on it is told as a \
+                "rules read {read} of the request: for visitors what depends on it is told as a \
                  condition; people are taken to come through the default entrance, from no known \
-                 address or device",
-                read.join(", ")
+                 address or device"
             ));
         }
         if self.is_licence_touched {

@@ -462,3 +462,47 @@ fn what_depends_on_the_request_is_told_as_a_condition() {
         given: rules read ip of the request: for visitors what depends on it is told as a condition; people are taken to come through the default entrance, from no known address or device
     "#]]);
 }
+
+#[test]
+fn what_rules_read_of_requests_is_told_to_auditors_only() {
+    let office = office();
+    let hub = &office.hub;
+    hub.rule("Rule makers", "SystemRule_*", 15, r#"user.roles = "RuleMaker""#);
+    let secret = r#"user.IsAnonymous() and user.environment.ip = "10.9.9.9""#;
+    hub.rule("From the vault", &format!("Stream_{}", office.team), 4, secret);
+    let change = [make_rule(rule("Open", &format!("Stream_{}", office.team), 2, secret))];
+    let seen = |caller: &Caller| {
+        let impact = hub.repository.impact(caller, &change, Excerpt::default()).unwrap();
+        assert!(!impact.conditional.is_empty());
+        format!("{:?} {:?}", impact.conditional, impact.assumptions)
+    };
+    assert!(seen(&office.root).contains("10.9.9.9"));
+    let seen = seen(&hub.admin("maker", "RuleMaker"));
+    assert!(!seen.contains("10.9.9.9") && !seen.contains("ip of the request"), "{seen}");
+}
+
+#[test]
+fn names_of_properties_are_compared_without_letter_case_in_any_alphabet() {
+    let office = office();
+    let hub = &office.hub;
+    let edit = UserEdit {
+        attributes: Some(
+            [("dept", "finance"), ("ΟΔΟΣ", "x"), ("İL", "x")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec(),
+        ),
+        custom_properties: Some(vec![PropertyValue { name: "ÄB".into(), value: "x".into() }]),
+        ..UserEdit::default()
+    };
+    hub.repository.update_user(&hub.server(), office.ana, None, edit).unwrap();
+    for condition in ["user.@Äb", "user.@äB", "user.οδοΣ", "user.İl"] {
+        let condition = format!("{condition} = \"x\"");
+        let shut = RuleEdit {
+            is_forbidding: Some(true),
+            ..rule("Shut", &format!("Stream_{}", office.team), 2, &condition)
+        };
+        let impact = office.ask(make_rule(shut));
+        let lost: Vec<_> = impact.lost.iter().map(|shift| shift.audience.people).collect();
+        assert!(!lost.is_empty() && lost.iter().all(|&people| people == 1), "{condition}");
+    }
+}
