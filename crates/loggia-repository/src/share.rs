@@ -32,7 +32,9 @@ use crate::store::{Change, StoredRule};
 
 pub use audience::{AudienceKind, AudienceState, ListedMember, SharedPlace};
 pub use list::{Choice, Member, MemberText};
-pub use public::{PairPart, PairRule, PairState, PublicStream, Publicity, ShownApp};
+pub use public::{
+    ConditionalRule, PairPart, PairRule, PairState, PublicStream, Publicity, ShownApp,
+};
 
 /// A change that was made, or would be made, and what it does to people.
 #[derive(Clone, Debug)]

@@ -2,9 +2,9 @@
 
 use loggia_model::{AppId, ObjectId, StreamId};
 use loggia_repository::share::{
-    AudienceKind, AudienceState, Choice, Influence, ListedMember, Member, MemberText, PairPart,
-    PairRule, PairState, Person, PublicStream, Publicity, Readers, Shared, SharedPlace, Shift,
-    ShownApp,
+    AudienceKind, AudienceState, Choice, ConditionalRule, Influence, ListedMember, Member,
+    MemberText, PairPart, PairRule, PairState, Person, PublicStream, Publicity, Readers, Shared,
+    SharedPlace, Shift, ShownApp,
 };
 use serde_json::{Value, json};
 
@@ -132,9 +132,18 @@ fn public(state: &PublicStream) -> Value {
         "rules": state.rules.iter().map(pair_rule).collect::<Value>(),
         "otherRules": influences(&state.others),
         "readers": readers(&state.readers),
+        "conditional": state.conditional.iter().map(conditional).collect::<Value>(),
         "apps": state.apps.iter().map(shown_app).collect::<Value>(),
         "notes": state.notes,
         "version": state.version,
+    })
+}
+
+fn conditional(found: &ConditionalRule) -> Value {
+    json!({
+        "rule": { "id": found.rule, "name": found.name },
+        "effect": if found.is_forbidding { "forbid" } else { "allow" },
+        "condition": found.condition,
     })
 }
 

@@ -96,6 +96,7 @@ async fn a_stream_is_opened_by_one_switch() {
             "people": 1,
             "of": 1
           },
+          "conditional": [],
           "apps": [
             {
               "id": "5eed5eed-0000-4000-8000-000000000002",

@@ -5,6 +5,8 @@
 use super::*;
 
 use crate::Repository;
+use crate::exposure::visitor::{Asked, Visitors};
+use crate::exposure::{Deed, open_entrances};
 use crate::manage::{Conflict, Plan, apps};
 use crate::seed::EVERYONE;
 
@@ -18,6 +20,9 @@ pub struct PublicStream {
     /// Rules beside the pair that let somebody read the stream or forbid it.
     pub others: Vec<Influence>,
     pub readers: Readers,
+    /// Rules that let visitors read it, or forbid it to them, under a condition that only their
+    /// request can tell, such as their address.
+    pub conditional: Vec<ConditionalRule>,
     /// The apps in the stream, by name.
     pub apps: Vec<ShownApp>,
     /// What is worth knowing, in sentences.
@@ -30,7 +35,8 @@ pub struct PublicStream {
 pub enum Publicity {
     Yes,
     No,
-    /// One rule of the pair is missing, or other rules open the stream or forbid it to visitors.
+    /// One rule of the pair is missing, or other rules open the stream, be it under a condition,
+    /// or forbid it to visitors.
     Partly,
 }
 
@@ -56,6 +62,16 @@ pub enum PairState {
     Missing,
     /// Somebody has changed what it says.
     Edited,
+}
+
+/// A rule that lets visitors read a stream at times, or forbids it at times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConditionalRule {
+    pub rule: RuleId,
+    pub name: String,
+    pub is_forbidding: bool,
+    /// What must hold of the request.
+    pub condition: String,
 }
 
 /// An app of the stream.
@@ -130,8 +146,10 @@ impl Repository {
             false => site.after(site.version() + 1, &changes)?,
         };
         let after = crowd.may_read(&next, &entity);
-        let (gained, lost) = crowd.shifts(&before, &after);
+        let (gained, mut lost) = crowd.shifts(&before, &after);
         let state = state(&next, stream, &guard.stamp(), &crowd, &after);
+        // Not while some of them still can.
+        lost.visitors &= state.conditional.iter().all(|rule| rule.is_forbidding);
         Ok((changes, Shared { state, gained, lost }))
     }
 }
@@ -241,9 +259,10 @@ fn state(
     let rules = pair(site, stream, stamp);
     let readers = crowd.readers(may_read);
     let in_force = rules.iter().filter(|part| part.state == PairState::InForce).count();
+    let conditional = conditional(site, stream);
     let public = match (in_force, readers.visitors) {
-        (2, true) => Publicity::Yes,
-        (0, false) => Publicity::No,
+        (2, true) if conditional.iter().all(|rule| !rule.is_forbidding) => Publicity::Yes,
+        (0, false) if conditional.is_empty() => Publicity::No,
         _ => Publicity::Partly,
     };
     let mut others = crowd.influences(site, &Record::Stream(stream).entity());
@@ -265,17 +284,57 @@ fn state(
             app,
         })
         .collect();
-    let notes = notes(&rules, &others, &readers, crowd);
+    let mut notes = notes(&rules, &others, &readers, crowd);
+    let [visitors, _] = &rules;
+    let is_open = visitors.state == PairState::InForce;
+    for rule in conditional.iter().filter(|rule| rule.is_forbidding || !is_open) {
+        let verb = if rule.is_forbidding { "do not read" } else { "read" };
+        let (condition, name) = (&rule.condition, &rule.name);
+        notes.push(format!("visitors {verb} it when {condition} (rule {name:?})"));
+    }
     PublicStream {
         stream: stream.clone(),
         public,
         rules,
         others,
         readers,
+        conditional,
         apps,
         notes,
         version: site.version(),
     }
+}
+
+/// The rules that speak of visitors under a condition, at some entrance or other.
+fn conditional(site: &Site, stream: &Stream) -> Vec<ConditionalRule> {
+    let mut entrances = open_entrances(site);
+    // As the crowd, before an entrance admits visitors.
+    if entrances.is_empty() {
+        entrances = site.virtual_proxies().cloned().collect();
+    }
+    let visitors = Visitors::new(site, &entrances);
+    let known = visitors.known();
+    let mut asked = Asked::new(&visitors, &known);
+    let mut found: Vec<ConditionalRule> = Vec::new();
+    for grant in asked.grants(&Record::Stream(stream).entity()).iter() {
+        if (grant.context, grant.deed) != (RequestContext::Hub, Deed::Action(Action::Read)) {
+            continue;
+        }
+        for (is_forbidding, causes) in [(true, &grant.forbidden_by), (false, &grant.granted_by)] {
+            for cause in causes {
+                let Some(condition) = cause.when.as_deref() else { continue };
+                let rule = RuleId(cause.rule);
+                let name = site.rule(rule).map(|rule| rule.name.clone()).unwrap_or_default();
+                let condition = condition.to_owned();
+                let rule = ConditionalRule { rule, name, is_forbidding, condition };
+                if !found.contains(&rule) {
+                    found.push(rule);
+                }
+            }
+        }
+    }
+    found.sort_by_cached_key(|one| (!one.is_forbidding, one.name.to_lowercase(), one.rule));
+    found
 }
 
 fn notes(

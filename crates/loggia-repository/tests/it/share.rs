@@ -213,6 +213,7 @@ fn rules_edited_by_hand_and_rules_beside_the_pair_are_told() {
           Not root forbids: visitors false, people 1
           note: the rule "Stream_read_Press" was edited by hand, so the switch leaves it alone
           note: other rules forbid it to 1 person: "Not root"
+          note: visitors read it when user.environment.ip = "::1" (rule "Stream_read_Press")
     "#]]
     .assert_eq(&shown(&repository.stream_public(&root, press).unwrap()));
     let version = repository.site().version();
@@ -238,6 +239,48 @@ fn rules_edited_by_hand_and_rules_beside_the_pair_are_told() {
     assert!(
         !names.iter().any(|name| name.ends_with("_Press")) && names.contains(&"Not root".into())
     );
+}
+
+#[test]
+fn a_stream_that_visitors_read_at_times_is_partly_public() {
+    let hub = Hub::new();
+    hub.entrance("public", AnonymousMode::Allowed);
+    let root = hub.root();
+    let press = hub.stream("Press");
+    let filter = format!("Stream_{press}");
+    let condition = "user.IsAnonymous() and user.environment.ip like \"10.*\"";
+    let office = hub.rule("At the office", &filter, 2, condition);
+    let repository = &hub.repository;
+    expect![[r#"
+        Press: Partly
+          Missing Stream_read_Press: 2 on Stream_… in 1 if user.IsAnonymous()
+          Missing Stream_read+publish_Press: 34 on Stream_… in 0 if !user.IsAnonymous()
+          visitors false [], people 0 of 1
+          note: visitors read it when user.environment.ip like "10.*" (rule "At the office")
+    "#]].assert_eq(&shown(&repository.stream_public(&root, press).unwrap()));
+    let done = repository.set_stream_public(&root, press, true).unwrap();
+    assert_eq!(done.state.public, Publicity::Yes);
+    let done = repository.set_stream_public(&root, press, false).unwrap();
+    assert_eq!(done.state.public, Publicity::Partly);
+    assert!(!done.lost.visitors, "some of them still can");
+    repository.delete_rule(&root, office).unwrap();
+    repository.set_stream_public(&root, press, true).unwrap();
+    let forbid = RuleEdit {
+        is_forbidding: Some(true),
+        context: Some(1),
+        ..rule("Not on phones", &filter, 2, "user.environment.device like \"iP*\"")
+    };
+    repository.create_rule(&root, None, forbid).unwrap();
+    expect![[r#"
+        Press: Partly
+          InForce Stream_read_Press: 2 on Stream_… in 1 if user.IsAnonymous()
+          InForce Stream_read+publish_Press: 34 on Stream_… in 0 if !user.IsAnonymous()
+          visitors true ["public"], people 1 of 1
+          note: visitors do not read it when user.environment.device like "iP*" (rule "Not on phones")
+    "#]].assert_eq(&shown(&repository.stream_public(&root, press).unwrap()));
+    let done = repository.set_stream_public(&root, press, false).unwrap();
+    assert_eq!(done.state.public, Publicity::No);
+    assert!(done.lost.visitors);
 }
 
 #[test]
