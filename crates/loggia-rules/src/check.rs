@@ -1,6 +1,9 @@
 //! Whether a parsed condition can mean something: every path, function and comparison.
 
-use regex::RegexBuilder;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use regex::{Regex, RegexBuilder};
 
 use crate::condition::Category;
 use crate::problem::{Problem, ProblemCode, Span, arranged, closest};
@@ -10,8 +13,18 @@ use crate::syntax::{self, Comparison, Expr, Function, Literal, Operand};
 use crate::text::{Glob, LONGEST_PATTERN, as_decimal, equal, fold_eq, lower_name};
 use crate::{Action, KindSet, ResourceKind};
 
-/// Most memory that one compiled expression may take.
-const PATTERN_MEMORY: usize = 1 << 20;
+/// How much memory a compiled expression may take: the first step that is enough is what it counts
+/// for, and the last is the most that one may take.
+const PATTERN_MEMORY: [usize; 3] = [1 << 14, 1 << 16, 1 << 18];
+
+/// Most memory that all expressions of a condition may take together.
+const PATTERNS_MEMORY: usize = 1 << 21;
+
+/// How deep the groups of an expression may be nested.
+const DEEPEST: u32 = 50;
+
+/// Most different expressions in a condition.
+const MOST_PATTERNS: usize = 50;
 
 /// How many pairs of members two lists may have that are compared with each other.
 const MOST_PAIRS: usize = 100_000;
@@ -24,7 +37,8 @@ pub(crate) fn check(
     category: Category,
     kinds: KindSet,
 ) -> (Clause, Vec<Problem>) {
-    let mut checker = Checker { text, category, kinds, problems: Vec::new() };
+    let patterns = Patterns::default();
+    let mut checker = Checker { text, category, kinds, patterns, problems: Vec::new() };
     let clause = checker.clause(tree);
     (clause, arranged(checker.problems))
 }
@@ -33,7 +47,19 @@ struct Checker<'t> {
     text: &'t str,
     category: Category,
     kinds: KindSet,
+    patterns: Patterns,
     problems: Vec<Problem>,
+}
+
+/// The expressions of a condition. Each is compiled once, however often it is written.
+#[derive(Default)]
+struct Patterns {
+    /// By what is written; why it is refused otherwise.
+    known: HashMap<String, Result<Arc<Regex>, String>>,
+    /// What they count for together.
+    memory: usize,
+    /// That there are too many was told, and no further ones are compiled.
+    is_full: bool,
 }
 
 /// What is known of a term before any value is seen.
@@ -60,6 +86,54 @@ struct Resolved {
     is_many: bool,
     /// Of which types the thing may be that the last step reads.
     of: KindSet,
+}
+
+impl Patterns {
+    fn compile(&mut self, raw: &str) -> Result<Regex, String> {
+        // Curly quotes may be escaped in a text, but not in an expression.
+        let mut source = raw.to_owned();
+        for quote in ['“', '”', '„', '‘', '’'] {
+            source = source.replace(&format!("\\{quote}"), quote.encode_utf8(&mut [0; 4]));
+        }
+        // Read alone first: between the anchors `a)|(b` would pass.
+        read(&source)?;
+        let mut anchored = format!("\\A(?:{source})\\z");
+        if read(&anchored).is_err() {
+            // The new line ends a comment of an expression with the flag `x`, which would swallow
+            // the anchor.
+            anchored = format!("\\A(?:{source}\n)\\z");
+        }
+        for step in PATTERN_MEMORY {
+            if self.memory + step > PATTERNS_MEMORY {
+                return Err("the regular expressions of this condition need too much memory \
+                            together"
+                    .to_owned());
+            }
+            match RegexBuilder::new(&anchored).size_limit(step).nest_limit(DEEPEST).build() {
+                Ok(pattern) => {
+                    self.memory += step;
+                    return Ok(pattern);
+                }
+                Err(regex::Error::CompiledTooBig(_)) => {}
+                Err(error) => return Err(no_expression(&error)),
+            }
+        }
+        // Finding out took as long as if it had been accepted.
+        self.memory += PATTERN_MEMORY.last().copied().unwrap_or_default();
+        Err("this regular expression needs too much memory".to_owned())
+    }
+}
+
+/// Whether it is a regular expression by its grammar.
+fn read(source: &str) -> Result<(), String> {
+    let mut parser = regex_syntax::ast::parse::ParserBuilder::new().nest_limit(DEEPEST).build();
+    parser.parse(source).map(|_| ()).map_err(|error| no_expression(&error))
+}
+
+fn no_expression(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string();
+    let reason = text.rsplit("error: ").next().unwrap_or_default().trim();
+    format!("this is no regular expression: {reason}")
 }
 
 impl Checker<'_> {
@@ -179,45 +253,31 @@ impl Checker<'_> {
         Typed { term, span, value, is_many: false, of: KindSet::NONE }
     }
 
-    fn pattern(&mut self, raw: &str, span: Span) -> Option<regex::Regex> {
+    fn pattern(&mut self, raw: &str, span: Span) -> Option<Arc<Regex>> {
         if raw.len() > LONGEST_PATTERN {
             let message = format!("a regular expression has at most {LONGEST_PATTERN} bytes");
             self.report(span, ProblemCode::BadPattern, message);
             return None;
         }
-        // Curly quotes may be escaped in a text, but not in an expression.
-        let mut source = raw.to_owned();
-        for quote in ['“', '”', '„', '‘', '’'] {
-            source = source.replace(&format!("\\{quote}"), quote.encode_utf8(&mut [0; 4]));
-        }
-        let compile = |source: &str| {
-            RegexBuilder::new(source).size_limit(PATTERN_MEMORY).nest_limit(50).build()
-        };
-        // Alone first: between the anchors `a)|(b` would pass. The new line ends a comment of an
-        // expression with the flag `x`, which would swallow the anchor.
-        let compiled = compile(&source)
-            .and_then(|_| compile(&format!("\\A(?:{source})\\z")))
-            .or_else(|error| match compile(&source) {
-                Ok(_) => compile(&format!("\\A(?:{source}\n)\\z")),
-                Err(_) => Err(error),
-            });
-        match compiled {
-            Ok(pattern) => Some(pattern),
-            Err(error) => {
-                let message = match error {
-                    regex::Error::CompiledTooBig(_) => {
-                        "this regular expression needs too much memory".to_owned()
-                    }
-                    other => {
-                        let text = other.to_string();
-                        let reason = text.rsplit("error: ").next().unwrap_or_default().trim();
-                        format!("this is no regular expression: {reason}")
-                    }
-                };
-                self.report(span, ProblemCode::BadPattern, message);
-                None
+        let compiled = match self.patterns.known.get(raw) {
+            Some(known) => known.clone(),
+            None if self.patterns.is_full => return None,
+            None if self.patterns.known.len() >= MOST_PATTERNS => {
+                self.patterns.is_full = true;
+                let message = format!(
+                    "a condition has at most {MOST_PATTERNS} different regular expressions; join \
+                     some of them with |, or compare with a list of texts"
+                );
+                self.report(span, ProblemCode::TooManyPatterns, message);
+                return None;
             }
-        }
+            None => {
+                let compiled = self.patterns.compile(raw).map(Arc::new);
+                self.patterns.known.insert(raw.to_owned(), compiled.clone());
+                compiled
+            }
+        };
+        compiled.map_err(|message| self.report(span, ProblemCode::BadPattern, message)).ok()
     }
 
     fn check_pair(&mut self, left: &Typed, comparison: Comparison, right: &Typed) {

@@ -77,7 +77,7 @@ pub(crate) struct Side {
 pub(crate) enum Constant {
     Text(Arc<str>),
     Glob(Arc<Glob>),
-    Pattern(Regex),
+    Pattern(Arc<Regex>),
 }
 
 /// One of these must be so for the condition to hold.

@@ -84,6 +84,7 @@ codes! {
     Error UnknownAction = "rule-unknown-action";
     Error BadArgument = "rule-bad-argument";
     Error BadPattern = "rule-bad-pattern";
+    Error TooManyPatterns = "rule-too-many-patterns";
     Error UnknownType = "rule-unknown-type";
     Error ImpossibleComparison = "rule-impossible-comparison";
     /// `!=` against several values is true as soon as one differs.

@@ -45,7 +45,7 @@ pub(crate) enum Term {
     /// Right of `like`: the text with its escapes.
     Glob(Glob),
     /// Right of `matches`; anchored at both ends.
-    Pattern(Regex),
+    Pattern(Arc<Regex>),
 }
 
 #[derive(Clone, Debug)]

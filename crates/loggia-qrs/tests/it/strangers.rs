@@ -170,7 +170,7 @@ async fn strangers_get_nothing_and_learn_nothing() {
         GET    systemrule: visitor 200 ben 200 root 200
         GET    systemrule/full: visitor 200 ben 200 root 200
         GET    systemrule/count: visitor 200 ben 200 root 200
-        POST   systemrule/check: visitor 403 ben 200 root 200
+        POST   systemrule/check: visitor 403 ben 403 root 200
         POST   systemrule/security/evaluatetransientresources: visitor 200 ben 200 root 200
         GET    systemrule/security/exposure: visitor 403 ben 403 root 200
         POST   systemrule/parsetree: visitor 403 ben 200 root 200

@@ -15,10 +15,8 @@ use crate::record::Record;
 /// more than they may read, and who could not make the rule learns nothing of them at all.
 pub(super) fn look(guard: &Guard<'_>, rule: &SystemRule, compiled: &Rule) -> Vec<Violation> {
     let site = guard.site();
-    let may_make = guard.decide_new(Record::Rule(rule), Action::Create).is_allowed()
-        || guard.decide_draft(Record::Rule(rule), Action::Update).is_allowed();
     let others = match rule.category {
-        _ if !may_make => RuleSet::default(),
+        _ if !may_make(guard, rule) => RuleSet::default(),
         RuleCategory::Security => site.security().clone(),
         RuleCategory::Sync => site.sync().clone(),
         RuleCategory::License => site.licence_rules(),
@@ -36,6 +34,12 @@ pub(super) fn look(guard: &Guard<'_>, rule: &SystemRule, compiled: &Rule) -> Vec
     };
     let lints = lint(compiled, &others, LintScope { category }).into_iter();
     lints.filter(may_know).map(of_lint).collect()
+}
+
+/// Whether the caller could make the rule, or change one to be it.
+pub(super) fn may_make(guard: &Guard<'_>, rule: &SystemRule) -> bool {
+    guard.decide_new(Record::Rule(rule), Action::Create).is_allowed()
+        || guard.decide_draft(Record::Rule(rule), Action::Update).is_allowed()
 }
 
 /// Puts straight quotes in place of curly ones, as people paste them from documents.

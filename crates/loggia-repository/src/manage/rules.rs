@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loggia_model::entity::{PoolKind, RuleCategory, RuleOrigin, SystemRule};
+use loggia_model::entity::{PoolKind, RuleCategory, RuleOrigin, Stamp, SystemRule};
 use loggia_model::{Caller, Moment, RuleId};
 use loggia_rules::{Action, KindSet, ResourceKind, Rule};
 use uuid::Uuid;
@@ -48,7 +48,8 @@ impl Repository {
     }
 
     /// What is wrong with a proposed rule, and what is worth a look; stores nothing. With the id
-    /// of a rule that exists, it is proposed in its place.
+    /// of a rule that exists, it is proposed in its place. Only who could make such a rule, or may
+    /// read the console's section of rules, is answered.
     pub fn check_rule(
         &self,
         caller: &Caller,
@@ -59,6 +60,12 @@ impl Repository {
         let guard = self.enter(&site, caller)?;
         let mut rule = blank(id.unwrap_or(RuleId(Uuid::nil())), guard.stamp());
         apply(&mut rule, edit);
+        let section: Arc<str> = "QmcSection_SystemRule".into();
+        let sees_section = guard.decide(Record::Transient(&section), Action::Read).is_allowed();
+        if !sees_section && !rule_lints::may_make(&guard, &rule) {
+            let decision = guard.decide_new(Record::Rule(&rule), Action::Create);
+            return Err(guard.denied(Record::Rule(&rule), Action::Create, &decision));
+        }
         match check(&rule) {
             Ok(compiled) => Ok(rule_lints::look(&guard, &rule, &compiled)),
             Err(ManageError::Invalid(violations)) => Ok(violations),
@@ -74,6 +81,7 @@ impl Repository {
         edit: RuleEdit,
     ) -> Result<Saved<SystemRule>, ManageError> {
         let id = id.unwrap_or_else(|| RuleId(Uuid::new_v4()));
+        self.refuse_early(caller, blank(id, NO_STAMP), &edit)?;
         self.change(|site| {
             let guard = self.enter(site, caller)?;
             let mut rule = blank(id, guard.stamp());
@@ -100,6 +108,13 @@ impl Repository {
         basis: Option<Moment>,
         edit: RuleEdit,
     ) -> Result<Saved<SystemRule>, ManageError> {
+        let before = self.site().rule(id).cloned();
+        let is_open = |before: &SystemRule| {
+            refuse_read_only(before).is_ok() && refuse_stale(basis, &before.stamp).is_ok()
+        };
+        if let Some(before) = before.filter(is_open) {
+            self.refuse_early(caller, before, &edit)?;
+        }
         self.change(|site| {
             let guard = self.enter(site, caller)?;
             let stored = site.stored_rule(id).ok_or_else(|| guard.unknown("rule", Some(id.0)))?;
@@ -122,6 +137,34 @@ impl Repository {
         })
     }
 
+    /// Refuses what cannot be saved before others have to wait for it: conditions take a while to
+    /// compile. Whether the caller may save it is decided later; who may not learns nothing here.
+    fn refuse_early(
+        &self,
+        caller: &Caller,
+        mut rule: SystemRule,
+        edit: &RuleEdit,
+    ) -> Result<(), ManageError> {
+        let site = self.site();
+        let guard = self.enter(&site, caller)?;
+        let before = site.rule(rule.id);
+        apply(&mut rule, edit.clone());
+        let is_allowed = match before {
+            None => guard.decide_new(Record::Rule(&rule), Action::Create).is_allowed(),
+            Some(before) => {
+                let may = |action| guard.decide(Record::Rule(before), action).is_allowed();
+                may(Action::Read)
+                    && may(Action::Update)
+                    && guard.decide_draft(Record::Rule(&rule), Action::Update).is_allowed()
+            }
+        };
+        if is_allowed {
+            rule_lints::straighten(&mut rule);
+            check(&rule)?;
+        }
+        Ok(())
+    }
+
     /// Deletes a rule; what it granted is gone at once.
     pub fn delete_rule(&self, caller: &Caller, id: RuleId) -> Result<(), ManageError> {
         self.change(|site| {
@@ -141,14 +184,9 @@ pub(crate) fn drafted(
     id: Option<RuleId>,
     edit: RuleEdit,
 ) -> Result<(SystemRule, Rule), ManageError> {
-    let nobody = loggia_model::entity::Stamp {
-        created: Moment::NEVER,
-        modified: Moment::NEVER,
-        modified_by: String::new(),
-    };
     let mut rule = match id.and_then(|id| site.rule(id)) {
         Some(rule) => rule.clone(),
-        None => blank(id.unwrap_or(RuleId(Uuid::nil())), nobody),
+        None => blank(id.unwrap_or(RuleId(Uuid::nil())), NO_STAMP),
     };
     apply(&mut rule, edit);
     if rule.name.trim().is_empty() {
@@ -158,7 +196,11 @@ pub(crate) fn drafted(
     Ok((rule, compiled))
 }
 
-pub(super) fn blank(id: RuleId, stamp: loggia_model::entity::Stamp) -> SystemRule {
+/// The stamp of what nobody has saved.
+const NO_STAMP: Stamp =
+    Stamp { created: Moment::NEVER, modified: Moment::NEVER, modified_by: String::new() };
+
+pub(super) fn blank(id: RuleId, stamp: Stamp) -> SystemRule {
     SystemRule {
         id,
         category: RuleCategory::Security,

@@ -414,6 +414,40 @@ fn patterns_that_cannot_be_used() {
     );
 }
 
+/// Anybody who may write rules would stop the site otherwise.
+#[test]
+fn patterns_take_little_time_and_memory_together() {
+    let compiled = |patterns: &[String]| {
+        let parts: Vec<_> =
+            patterns.iter().map(|pattern| format!("resource.name matches \"{pattern}\"")).collect();
+        let told = |problem: &Problem| (problem.code.code(), problem.message.clone());
+        Condition::compile(&parts.join(" or "), Category::Security)
+            .map(|_| ())
+            .map_err(|problems| problems.iter().map(told).collect::<Vec<_>>())
+    };
+    let numbered = |count: usize, text: &str| -> Vec<String> {
+        (0..count).map(|number| format!("{text}{number}")).collect()
+    };
+    assert_eq!(compiled(&numbered(50, ".*[a-z]+")), Ok(()));
+    // The same one counts once.
+    assert_eq!(compiled(&vec!["(a|b|c){0,200}".to_owned(); 300]), Ok(()));
+
+    let problems = compiled(&numbered(60, "a.*")).unwrap_err();
+    assert_eq!(problems.len(), 1, "told once: {problems:?}");
+    assert_eq!(problems[0].0, "rule-too-many-patterns");
+    let started = std::time::Instant::now();
+    let problems = compiled(&numbered(1_200, "(a|b|c){0,900}")).unwrap_err();
+    assert!(problems.iter().any(|(code, _)| *code == "rule-too-many-patterns"));
+    let together = "the regular expressions of this condition need too much memory together";
+    assert!(problems.iter().any(|(_, message)| message == together));
+    // It takes a fraction of this.
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+    let heavy = "(?i)".to_owned() + &"\\\\w".repeat(300);
+    let started = std::time::Instant::now();
+    assert!(compiled(&numbered(50, &heavy)).is_err());
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+}
+
 #[test]
 fn texts_that_work_but_may_not_mean_what_they_say() {
     check(
