@@ -157,6 +157,13 @@ pub(super) fn read(site: &Site, texts: &[MemberText]) -> Result<Vec<Member>, Man
 
 fn read_one(site: &Site, text: &MemberText) -> Result<Member, String> {
     let kind = text.kind.trim().to_lowercase();
+    if kind.starts_with(['!', '-']) || kind.starts_with("not ") {
+        return Err(format!(
+            "{:?} would keep somebody out, and a list only lets people in; to keep one person out, \
+             make a rule that forbids: see \"Keep one person out of a sheet\" in the manual, Sharing",
+            text.kind
+        ));
+    }
     let value = || {
         let value = text.value.trim();
         if value.is_empty() {
@@ -175,9 +182,14 @@ fn read_one(site: &Site, text: &MemberText) -> Result<Member, String> {
         "signedin" => Ok(Member::SignedIn),
         "user" => {
             let value = value()?;
-            let by_key = || {
-                let (directory, id) = value.split_once('\\')?;
-                site.user_by_key(&UserKey::new(directory, id).ok()?)
+            let by_key = || match value.split_once('\\') {
+                Some((directory, id)) => site.user_by_key(&UserKey::new(directory, id).ok()?),
+                None => {
+                    let folded = value.to_lowercase();
+                    let mut found =
+                        site.users().filter(|user| user.key.id().to_lowercase() == folded);
+                    found.next().filter(|_| found.next().is_none())
+                }
             };
             let user = match value.parse::<UserId>() {
                 Ok(id) => site.user(id),

@@ -257,7 +257,8 @@ fn a_stream_that_visitors_read_at_times_is_partly_public() {
           Missing Stream_read+publish_Press: 34 on Stream_… in 0 if !user.IsAnonymous()
           visitors false [], people 0 of 1
           note: visitors read it when user.environment.ip like "10.*" (rule "At the office")
-    "#]].assert_eq(&shown(&repository.stream_public(&root, press).unwrap()));
+    "#]]
+    .assert_eq(&shown(&repository.stream_public(&root, press).unwrap()));
     let done = repository.set_stream_public(&root, press, true).unwrap();
     assert_eq!(done.state.public, Publicity::Yes);
     let done = repository.set_stream_public(&root, press, false).unwrap();
@@ -622,6 +623,43 @@ fn members_who_cannot_come_are_told() {
 }
 
 #[test]
+fn a_user_of_a_list_may_be_named_by_the_id_alone_while_only_one_has_it() {
+    let office = Office::new();
+    office.hub.user("zoe");
+    let repository = &office.hub.repository;
+    let place = SharedPlace::App(office.app);
+    let list = own(&[("user", "Zoe")]);
+    let done = repository.preview_audience(&office.root, place, &list).unwrap();
+    assert_eq!(done.state.members.len(), 1);
+    let other = loggia_model::UserKey::new("OTHER", "zoe").unwrap();
+    repository.ensure_user(&other, "Zoe", &[]).unwrap();
+    assert!(repository.preview_audience(&office.root, place, &list).is_err());
+}
+
+/// The recipe of `docs/manual/sharing.md`.
+#[test]
+fn one_person_is_kept_out_of_a_sheet_by_a_rule_that_forbids() {
+    let (hub, app) = Hub::public();
+    let (ana, ben) = (hub.user("ana"), hub.user("ben"));
+    let is_sheet = |object: &&std::sync::Arc<AppObject>| object.object_type == "sheet";
+    let sheet = hub.repository.site().objects_of(app).find(is_sheet).unwrap().id;
+    let chart = inner(&hub, app, sheet, "chart");
+    let condition = format!(
+        "resource.sheet.id = \"{sheet}\"\nand user.userDirectory = \"LOGGIA\" and user.userId = \"ana\""
+    );
+    let edit = RuleEdit {
+        is_forbidding: Some(true),
+        context: Some(0),
+        ..rule("Not Ana", "App.Object_*", 2, &condition)
+    };
+    hub.repository.create_rule(&hub.server(), None, edit).unwrap();
+    for object in [sheet, chart] {
+        assert!(!may_read(&hub, &ana, object));
+        assert!(may_read(&hub, &ben, object) && may_read(&hub, &hub.visitor(), object));
+    }
+}
+
+#[test]
 fn a_list_is_told_everything_that_is_wrong_with_it() {
     let office = Office::new();
     let list = own(&[
@@ -633,6 +671,10 @@ fn a_list_is_told_everything_that_is_wrong_with_it() {
         ("property", "x y=1"),
         ("property", "value alone"),
         ("", ""),
+        ("!visitors", ""),
+        ("not signedin", ""),
+        ("-user", "ana"),
+        ("user", "nobody"),
     ]);
     let place = SharedPlace::App(office.app);
     let error = office.hub.repository.set_audience(&office.root, place, &list).unwrap_err();
@@ -644,7 +686,11 @@ fn a_list_is_told_everything_that_is_wrong_with_it() {
         members: member 5: the value contains a control character
         members: member 6: "x y" is no name of a property; use letters and digits
         members: member 7: "" is no name of a property; use letters and digits
-        members: member 8: "" is none of visitors, signedin, user, role, group, property"#]].assert_eq(&why(error));
+        members: member 8: "" is none of visitors, signedin, user, role, group, property
+        members: member 9: "!visitors" would keep somebody out, and a list only lets people in; to keep one person out, make a rule that forbids: see "Keep one person out of a sheet" in the manual, Sharing
+        members: member 10: "not signedin" would keep somebody out, and a list only lets people in; to keep one person out, make a rule that forbids: see "Keep one person out of a sheet" in the manual, Sharing
+        members: member 11: "-user" would keep somebody out, and a list only lets people in; to keep one person out, make a rule that forbids: see "Keep one person out of a sheet" in the manual, Sharing
+        members: member 12: there is no user "nobody"; give DIRECTORY\id or the row's id"#]].assert_eq(&why(error));
     let Resource::AppObject(chart) = office.things[2].1 else { unreachable!() };
     let place = SharedPlace::Sheet(chart);
     let error = office.hub.repository.audience(&office.root, place).unwrap_err();
