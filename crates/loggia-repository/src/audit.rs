@@ -2,7 +2,7 @@
 //! for a rule that is not saved yet. Lists name what the auditor may not see otherwise: that is
 //! what the audit section is for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use loggia_licence::is_named;
@@ -233,6 +233,21 @@ impl Auditor {
 
     pub(crate) fn now(&self) -> Moment {
         self.now
+    }
+
+    /// The ids of those things that the caller may read, audit or not.
+    #[must_use]
+    pub fn readable(
+        &self,
+        caller: &Caller,
+        things: impl IntoIterator<Item = Entity>,
+    ) -> HashSet<Uuid> {
+        let guard = Guard::new(&self.site, caller, self.now);
+        if guard.account().is_err() {
+            return HashSet::new();
+        }
+        let readable = guard.readable(things.into_iter(), Entity::clone);
+        readable.into_iter().filter_map(|thing| thing.id).collect()
     }
 
     /// Everybody who can be asked about: the visitor, then the users by directory and id.

@@ -1,16 +1,17 @@
 //! `/systemrule/…/audit` and its kin: who may do what, and why or why not.
 //!
 //! Answers name users and things that the auditor may not read otherwise; that is what the console's
-//! section *Audit* is for, and Read on it is what every request here needs.
+//! section *Audit* is for, and Read on it is what every request here needs. Beyond names and ids,
+//! nobody learns more of a thing than they may read, neither by its members nor by filters on them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use loggia_model::entity::RuleCategory;
-use loggia_model::{Caller, InternalAccount, RequestContext, RuleId};
+use loggia_model::{RequestContext, RuleId};
 use loggia_repository::{
     ANONYMOUS_NAME, Action, Actions, Application, Asked, Audit, AuditRequest, AuditRule,
-    AuditSubject, Auditor, Cell, Contexts, Failing, Matrix, Outline, OutlineTest, Overruled,
-    Question, ResourceKind, RuleEdit, environment_pairs, parse_condition,
+    AuditSubject, Auditor, Cell, Contexts, Entity, Failing, Matrix, Outline, OutlineTest,
+    Overruled, Question, ResourceKind, RuleEdit, environment_pairs, parse_condition,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -330,17 +331,24 @@ impl Page {
             }
         };
         let site = auditor.site();
-        // Filters see what there is, whether the auditor could read it or not.
-        let server = Caller::internal(InternalAccount::Repository);
-        let view =
-            View { repository: &call.repository, site, caller: &server, with_privileges: false };
+        let view = View {
+            repository: &call.repository,
+            site,
+            caller: &call.caller,
+            with_privileges: false,
+        };
+        let readable = |is_filtered: bool, things: &mut dyn Iterator<Item = Entity>| {
+            if is_filtered { auditor.readable(&call.caller, things) } else { HashSet::new() }
+        };
         let subjects = match category {
             RuleCategory::Sync => auditor.nodes(),
             RuleCategory::Security | RuleCategory::License => auditor.subjects(),
         };
         let schema = if category == RuleCategory::Sync { &NODE } else { &USER };
+        let is_filtered = !user_filter.is_empty();
+        let known = readable(is_filtered, &mut subjects.iter().map(subject_entity));
         let subjects = matching(subjects, &user_filter, schema, "userFilter", |subject| {
-            subject_form(&view, subject)
+            subject_form(&view, subject, &known)
         })?;
         let mut resources = Vec::new();
         for kind in kinds {
@@ -351,8 +359,10 @@ impl Page {
             }
             let schema = schema.unwrap_or(&SECTION);
             let all = auditor.resources(kind);
+            let is_filtered = !resource_filter.is_empty();
+            let known = readable(is_filtered, &mut all.iter().map(Asked::entity));
             resources.extend(matching(all, &resource_filter, schema, "resourceFilter", |thing| {
-                resource_form(&view, thing)
+                resource_form(&view, thing, &known)
             })?);
         }
         let (total_users, total_resources) = (subjects.len(), resources.len());
@@ -534,7 +544,7 @@ fn environment(body: &mut Body, place: &'static str) -> Vec<(String, String)> {
     pairs
 }
 
-/// What passes a filter, judged by its full form.
+/// What passes a filter, judged by as much of its form as the auditor may see.
 fn matching<T>(
     all: Vec<T>,
     filter: &str,
@@ -570,9 +580,14 @@ fn schema_of(kind: ResourceKind) -> Option<&'static Schema> {
     })
 }
 
-/// The full form of a thing, as lists have it.
-fn resource_form(view: &View<'_>, thing: &Asked) -> Value {
+/// The full form of a thing, as lists have it, or its name and id if it is not among those that
+/// the auditor may read.
+fn resource_form(view: &View<'_>, thing: &Asked, readable: &HashSet<Uuid>) -> Value {
     let form = thing.id.and_then(|id| {
+        if !readable.contains(&id) {
+            let user = view.site.user(id.into()).filter(|_| thing.kind == ResourceKind::User);
+            return user.map(|user| person(id, user.key.id(), user.key.directory(), &user.name));
+        }
         let site = view.site;
         Some(match thing.kind {
             ResourceKind::App => Apps::full(view, site.app(id.into())?),
@@ -598,9 +613,24 @@ fn resource_form(view: &View<'_>, thing: &Asked) -> Value {
     form.unwrap_or_else(|| json!({ "id": resource_id(thing), "name": thing.name }))
 }
 
-fn subject_form(view: &View<'_>, subject: &AuditSubject) -> Value {
+/// All that is told of somebody whom the auditor may not read.
+fn person(id: Uuid, user_id: &str, directory: &str, name: &str) -> Value {
+    json!({ "id": id, "userId": user_id, "userDirectory": directory, "name": name })
+}
+
+/// What the right to read a subject is asked of.
+fn subject_entity(subject: &AuditSubject) -> Entity {
+    let is_node = subject.user.is_none() && !subject.requester.is_anonymous;
+    let kind = if is_node { ResourceKind::ServerNodeConfiguration } else { ResourceKind::User };
+    Entity::new(kind, subject.requester.id)
+}
+
+fn subject_form(view: &View<'_>, subject: &AuditSubject, readable: &HashSet<Uuid>) -> Value {
+    let is_readable = readable.contains(&subject.requester.id);
+    let (id, name) = (subject.requester.id, &subject.requester.name);
     match &subject.user {
-        Some(user) => Users::full(view, user),
+        Some(user) if is_readable => Users::full(view, user),
+        Some(user) => person(id, user.key.id(), user.key.directory(), name),
         None if subject.requester.is_anonymous => json!({
             "id": subject.requester.id,
             "userId": "anonymous",
@@ -617,9 +647,10 @@ fn subject_form(view: &View<'_>, subject: &AuditSubject) -> Value {
             "deleteProhibited": true,
             "schemaPath": "User",
         }),
+        None if !is_readable => json!({ "id": id, "name": name }),
         None => json!({
-            "id": subject.requester.id,
-            "name": subject.requester.name,
+            "id": id,
+            "name": name,
             "hostName": subject.requester.key,
         }),
     }
@@ -826,9 +857,11 @@ fn matrix_answer(
     matrix: &Matrix,
     has_preview: bool,
 ) -> Result<Answer, Problem> {
-    let server = Caller::internal(InternalAccount::Repository);
+    let caller = &call.caller;
     let site = auditor.site();
-    let view = View { repository: &call.repository, site, caller: &server, with_privileges: false };
+    let view = View { repository: &call.repository, site, caller, with_privileges: false };
+    let known_resources = auditor.readable(caller, matrix.resources.iter().map(Asked::entity));
+    let known_subjects = auditor.readable(caller, matrix.subjects.iter().map(subject_entity));
     let resources: Map<String, Value> = matrix
         .resources
         .iter()
@@ -836,7 +869,7 @@ fn matrix_answer(
             let own = thing.resource().filter(|_| page.with_own_privileges);
             let own = own.map(|resource| call.repository.privileges(&call.caller, &resource));
             let privileges = own.map_or(Value::Null, wire::names);
-            let form = resource_form(&view, thing);
+            let form = resource_form(&view, thing, &known_resources);
             let shown = json!({
                 "resourceProperties": picked(&form, &page.resource_properties),
                 "privileges": privileges,
@@ -848,7 +881,7 @@ fn matrix_answer(
         .subjects
         .iter()
         .map(|subject| {
-            let form = subject_form(&view, subject);
+            let form = subject_form(&view, subject, &known_subjects);
             let mut shown = json!({ "subjectProperties": picked(&form, &page.subject_properties) });
             if let (Some(refused), Some(members)) = (&subject.refused, shown.as_object_mut()) {
                 members.insert("refused".to_owned(), json!(refused));

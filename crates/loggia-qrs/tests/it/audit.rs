@@ -201,7 +201,7 @@ async fn a_matrix_takes_references_properties_and_an_unsaved_rule() {
     assert_eq!(
         only("resources"),
         json!({
-            "resourceProperties": {"name": "Secret", "owner.userId": "sa_repository"},
+            "resourceProperties": {"name": "Secret", "owner.userId": null},
             "privileges": [],
         })
     );
@@ -221,6 +221,45 @@ async fn a_matrix_takes_references_properties_and_an_unsaved_rule() {
     let reply = hub.post(&auditor, "systemrule/security/audit/preview", &broken).await;
     assert_eq!(reply.status, StatusCode::BAD_REQUEST);
     assert_eq!(reply.body["problems"][0]["place"], "rule");
+}
+
+/// The section tells names; what else there is of a thing is for who may read it.
+#[tokio::test]
+async fn a_matrix_tells_no_more_than_names_of_what_the_auditor_may_not_read() {
+    let (hub, auditor) = site().await;
+    let root = hub.root();
+    let ask = async |caller: &Caller, resources: &str, users: &str| {
+        let body = json!({
+            "resourceType": "App", "resourceFilter": resources, "userFilter": users,
+            "resourceProperties": ["name", "owner.userId", "published", "stream.name"],
+            "subjectProperties": ["id", "name", "userId", "userDirectory", "createdDate"],
+        });
+        let reply = hub.post(caller, "systemrule/security/audit/matrix", &body).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        let told = |map: &str, properties: &str| -> Vec<Value> {
+            let rows = reply.body[map].as_object().unwrap().values();
+            rows.map(|row| row[properties].clone()).collect()
+        };
+        (told("resources", "resourceProperties"), told("subjects", "subjectProperties"))
+    };
+    let (apps, people) = ask(&auditor, "name eq 'Payroll'", "userId eq 'ben'").await;
+    assert_eq!(
+        apps,
+        [json!({"name": "Payroll", "owner.userId": null, "published": null, "stream.name": null})]
+    );
+    assert_eq!((&people[0]["userId"], &people[0]["createdDate"]), (&json!("ben"), &json!(null)));
+    let (apps, people) = ask(&root, "name eq 'Payroll'", "userId eq 'ben'").await;
+    assert_eq!((&apps[0]["published"], &apps[0]["stream.name"]), (&json!(true), &json!("Secret")));
+    assert!(people[0]["createdDate"].is_string(), "{people:?}");
+
+    // Filters tell nothing that the members would not.
+    for filter in ["stream.name eq 'Secret'", "owner.userId eq 'sa_repository'"] {
+        let filter = format!("{filter} and name eq 'Payroll'");
+        assert_eq!(ask(&root, &filter, "userId eq 'ben'").await.0.len(), 1, "{filter}");
+        assert_eq!(ask(&auditor, &filter, "userId eq 'ben'").await.0.len(), 0, "{filter}");
+    }
+    let by_role = "roles eq 'Auditor' and userId eq 'aud'";
+    assert_eq!(ask(&root, "", by_role).await.1.len(), 1);
 }
 
 #[tokio::test]
