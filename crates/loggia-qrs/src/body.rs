@@ -45,7 +45,8 @@ impl Body {
     }
 
     pub(crate) fn problem(&mut self, place: &'static str, message: impl Into<String>) {
-        self.violations.push(Violation::new(place, message));
+        let code = Some("request-member");
+        self.violations.push(Violation { code, ..Violation::new(place, message) });
     }
 
     /// Whether something was said about the member already.

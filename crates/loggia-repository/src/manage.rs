@@ -140,6 +140,11 @@ fn list(violations: &[Violation]) -> String {
     violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+/// Codes of [`Problems::text`].
+const TEXT_BLANK: &str = "text-blank";
+const TEXT_TOO_LONG: &str = "text-too-long";
+const TEXT_CONTROL: &str = "text-control-character";
+
 /// The problems of a request, collected so that all of them can be told at once.
 #[derive(Default)]
 pub(crate) struct Problems(Vec<Violation>);
@@ -156,13 +161,15 @@ impl Problems {
     /// A text that people read: not blank, no control characters, not endless.
     pub(crate) fn text(&mut self, place: &'static str, text: &str, is_mandatory: bool) {
         if is_mandatory && text.trim().is_empty() {
-            self.add(place, "must not be blank");
+            self.push(Violation::new(place, "must not be blank").coded(TEXT_BLANK));
         }
         if text.chars().count() > 4_096 {
-            self.add(place, "is longer than 4,096 characters");
+            self.push(
+                Violation::new(place, "is longer than 4,096 characters").coded(TEXT_TOO_LONG),
+            );
         }
         if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t' && c != '\r') {
-            self.add(place, "contains a control character");
+            self.push(Violation::new(place, "contains a control character").coded(TEXT_CONTROL));
         }
     }
 
@@ -176,6 +183,10 @@ impl Problems {
                 );
             }
         }
+    }
+
+    pub(crate) fn into_list(self) -> Vec<Violation> {
+        self.0
     }
 
     /// That there are problems, for who knows that there are.

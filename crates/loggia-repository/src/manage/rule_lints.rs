@@ -2,7 +2,7 @@
 
 use loggia_model::RuleId;
 use loggia_model::entity::{RuleCategory, SystemRule};
-use loggia_rules::lint::Place;
+use loggia_rules::lint::{Place, USELESS};
 use loggia_rules::{
     Action, Category, Lint, LintScope, Problem, ProblemCode, Rule, RuleSet, lint, straightened,
 };
@@ -10,6 +10,7 @@ use loggia_rules::{
 use super::Violation;
 use crate::guard::Guard;
 use crate::record::Record;
+use crate::site::compile_rule;
 
 /// Everything worth a look about a rule, given the others in force. Of other rules nobody learns
 /// more than they may read, and who could not make the rule learns nothing of them at all.
@@ -40,6 +41,21 @@ pub(super) fn look(guard: &Guard<'_>, rule: &SystemRule, compiled: &Rule) -> Vec
 pub(super) fn may_make(guard: &Guard<'_>, rule: &SystemRule) -> bool {
     guard.decide_new(Record::Rule(rule), Action::Create).is_allowed()
         || guard.decide_draft(Record::Rule(rule), Action::Update).is_allowed()
+}
+
+/// What is worth a look about a rule that only lacks its actions, besides what was found already.
+pub(super) fn look_without_actions(
+    guard: &Guard<'_>,
+    rule: &SystemRule,
+    found: &[Violation],
+) -> Vec<Violation> {
+    let with_action = SystemRule { actions: Action::Create.bit(), ..rule.clone() };
+    let Ok(compiled) = compile_rule(&with_action) else {
+        return Vec::new();
+    };
+    // Whether another rule does the same is a matter of the actions.
+    let is_new = |lint: &Violation| lint.code != Some(USELESS) && !found.contains(lint);
+    look(guard, &with_action, &compiled).into_iter().filter(is_new).collect()
 }
 
 /// Puts straight quotes in place of curly ones, as people paste them from documents.

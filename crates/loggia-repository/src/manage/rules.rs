@@ -48,8 +48,8 @@ impl Repository {
     }
 
     /// What is wrong with a proposed rule, and what is worth a look; stores nothing. With the id
-    /// of a rule that exists, it is proposed in its place. Only who could make such a rule, or may
-    /// read the console's section of rules, is answered.
+    /// of a rule that exists, it is proposed in its place. A name is not needed yet. Only who could
+    /// make such a rule, or may read the console's section of rules, is answered.
     pub fn check_rule(
         &self,
         caller: &Caller,
@@ -58,6 +58,7 @@ impl Repository {
     ) -> Result<Vec<Violation>, ManageError> {
         let site = self.site();
         let guard = self.enter(&site, caller)?;
+        let is_named = edit.name.is_some();
         let mut rule = blank(id.unwrap_or(RuleId(Uuid::nil())), guard.stamp());
         apply(&mut rule, edit);
         let section: Arc<str> = "QmcSection_SystemRule".into();
@@ -66,11 +67,16 @@ impl Repository {
             let decision = guard.decide_new(Record::Rule(&rule), Action::Create);
             return Err(guard.denied(Record::Rule(&rule), Action::Create, &decision));
         }
-        match check(&rule) {
-            Ok(compiled) => Ok(rule_lints::look(&guard, &rule, &compiled)),
-            Err(ManageError::Invalid(violations)) => Ok(violations),
-            Err(error) => Err(error),
+        if !is_named {
+            rule.name = UNNAMED.to_owned();
         }
+        let (compiled, problems) = examine(&rule);
+        let mut found = problems.into_list();
+        match compiled {
+            Some(compiled) => found.extend(rule_lints::look(&guard, &rule, &compiled)),
+            None => found.extend(rule_lints::look_without_actions(&guard, &rule, &found)),
+        }
+        Ok(found)
     }
 
     /// Makes a rule; it is in force at once unless it is disabled.
@@ -190,7 +196,7 @@ pub(crate) fn drafted(
     };
     apply(&mut rule, edit);
     if rule.name.trim().is_empty() {
-        rule.name = "Unsaved rule".to_owned();
+        rule.name = UNNAMED.to_owned();
     }
     let compiled = check(&rule)?;
     Ok((rule, compiled))
@@ -199,6 +205,9 @@ pub(crate) fn drafted(
 /// The stamp of what nobody has saved.
 const NO_STAMP: Stamp =
     Stamp { created: Moment::NEVER, modified: Moment::NEVER, modified_by: String::new() };
+
+/// What a rule is called that has no name yet.
+const UNNAMED: &str = "Unsaved rule";
 
 pub(super) fn blank(id: RuleId, stamp: Stamp) -> SystemRule {
     SystemRule {
@@ -253,6 +262,14 @@ fn refuse_read_only(rule: &SystemRule) -> Result<(), ManageError> {
 
 /// Every problem of a rule at once, or the rule ready to be looked at further.
 fn check(rule: &SystemRule) -> Result<Rule, ManageError> {
+    match examine(rule) {
+        (Some(compiled), problems) => problems.finish().map(|()| compiled),
+        (None, problems) => Err(problems.into_error()),
+    }
+}
+
+/// Every problem of a rule, and the rule, if its texts can be used.
+fn examine(rule: &SystemRule) -> (Option<Rule>, Problems) {
     let mut problems = Problems::default();
     problems.text("name", &rule.name, true);
     problems.text("comment", &rule.comment, false);
@@ -264,12 +281,11 @@ fn check(rule: &SystemRule) -> Result<Rule, ManageError> {
                 RuleCategory::Sync => check_sync(rule, kinds, &mut problems),
                 RuleCategory::Security => {}
             }
-            problems.finish()?;
-            Ok(compiled)
+            (Some(compiled), problems)
         }
         Err(found) => {
             add_all(&found, &mut problems);
-            Err(problems.into_error())
+            (None, problems)
         }
     }
 }

@@ -263,7 +263,10 @@ pub fn compile_rule(record: &SystemRule) -> Result<Rule, RuleProblems> {
         category,
         filter.as_ref().unwrap_or(&everything),
     ) {
-        Ok(condition) => Some(condition),
+        Ok(condition) => {
+            problems.condition = condition.warnings().to_vec();
+            Some(condition)
+        }
         Err(found) => {
             problems.condition = found;
             None

@@ -92,6 +92,48 @@ fn errors_and_warnings_are_told_together() {
 }
 
 #[test]
+fn a_name_is_not_needed_to_be_told_of_everything() {
+    let hub = Hub::new();
+    let mut edit = rule("x", "Stream_*", 2, "");
+    edit.name = None;
+    check(
+        &told(&hub, &hub.root(), edit.clone()),
+        expect![[r#"
+        Warning rule: rule-empty-condition
+    "#]],
+    );
+    edit.name = Some(" ".to_owned());
+    edit.actions = Some(0);
+    check(
+        &told(&hub, &hub.root(), edit.clone()),
+        expect![[r#"
+        Error name: text-blank
+        Error actions: rule-no-action
+        Warning rule: rule-empty-condition
+    "#]],
+    );
+    edit.condition = Some("user.group != \"a\"".to_owned());
+    check(
+        &told(&hub, &hub.root(), edit.clone()),
+        expect![[r#"
+        Error name: text-blank
+        Warning rule: rule-many-not-equal
+        Error actions: rule-no-action
+    "#]],
+    );
+    edit.category = Some(RuleCategory::License);
+    edit.actions = Some(1);
+    check(
+        &told(&hub, &hub.root(), edit),
+        expect![[r#"
+        Error name: text-blank
+        Error resourceFilter: rule-licence-no-pool
+        Warning rule: rule-many-not-equal
+    "#]],
+    );
+}
+
+#[test]
 fn licence_rules_are_looked_at_among_licence_rules() {
     let hub = Hub::new();
     let (pool, _) = hub.pool(PoolKind::Professional, "Seats", None, "!user.IsAnonymous()");
