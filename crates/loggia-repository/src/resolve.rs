@@ -245,6 +245,10 @@ pub(crate) fn subject(site: &Site, text: &str) -> Result<(Caller, String), Viola
         Some((directory, name)) => (Some(directory.trim()), name.trim()),
         None => (None, text.as_str()),
     };
+    let is_word = ["visitor", "visitors"].iter().any(|word| fold_eq(word, &text));
+    if is_word && !site.users().any(|user| fold_eq(user.key.id(), name)) {
+        return Ok(visitor(ANONYMOUS_VISITOR));
+    }
     let is_visitors =
         directory.is_some_and(|word| word.eq_ignore_ascii_case(UserKey::ANONYMOUS_DIRECTORY));
     if directory.is_none() || is_visitors {

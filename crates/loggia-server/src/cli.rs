@@ -206,13 +206,13 @@ struct Reload {
 
 #[derive(Debug, Args)]
 struct Explain {
-    /// Who: `NONE\anonymous` for a visitor, `DIRECTORY\id`, an id that only one user has, or a
+    /// Who: `visitor` or `NONE\anonymous`, `DIRECTORY\id`, an id that only one user has, or a
     /// GUID.
     #[arg(long)]
     user: String,
     /// What: read, update, delete, create, publish, export, exportdata, approve, duplicate,
     /// changeowner, changerole, offlineaccess or distribute.
-    #[arg(long)]
+    #[arg(long, value_parser = explained_action)]
     action: Action,
     /// With what: `App_<id>`, `Stream_<name>`, `QmcSection_App`; a type alone, such as `App`, is
     /// something to be created.
@@ -244,6 +244,18 @@ struct DataFolder {
     /// Folder of everything that is kept [default: data].
     #[arg(long, value_name = "DIR", env = "LOGGIA_DATA")]
     data: Option<PathBuf>,
+}
+
+/// Opening an app is no action of rules, though people ask for it.
+fn explained_action(text: &str) -> Result<Action, String> {
+    if text.eq_ignore_ascii_case("open") {
+        return Err(
+            "opening an app is read on it and a licence: ask for read; for visitors, loggia \
+                    check anonymous --prefix <prefix> tells of the licence too"
+                .to_owned(),
+        );
+    }
+    text.parse().map_err(|error: loggia_rules::UnknownAction| error.to_string())
 }
 
 /// Runs the command line of this process.

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use loggia_model::{Caller, InternalAccount, RequestContext};
 use loggia_repository::{Explanation, ManageError, Question, Reason, RuleName, Verdict};
+use loggia_rules::ResourceKind;
 
 use crate::cli::{ReportFormat, say};
 use crate::serve::inspect_repository;
@@ -61,6 +62,17 @@ fn as_text(found: &Explanation) -> String {
     );
     for note in &found.notes {
         let _ = writeln!(text, "  note: {note}");
+    }
+    let is_place = matches!(found.resource.kind, ResourceKind::App | ResourceKind::Stream);
+    if found.subject.is_anonymous && is_place && found.resource.id.is_some() {
+        let _ = writeln!(
+            text,
+            "  note: licence and data count as well: loggia check anonymous --prefix {}",
+            match found.entrance.as_str() {
+                "" => "''",
+                prefix => prefix,
+            }
+        );
     }
     if let Some(account) = &found.account {
         let _ = writeln!(text, "Refused at the account gate (ACC-INACTIVE): {account}");

@@ -41,6 +41,16 @@ async fn the_command_line_says_why_and_ends_with_a_code() {
     let nearest = answer["nearest"].as_array().unwrap();
     assert!(nearest.iter().any(|near| near["rule"]["name"] == "Stream" && near["column"] == 36));
 
+    let asked = ["--user", "visitors", "--action", "read", "--resource", &app];
+    let (code, text, _) = explain(&hub, &asked).await;
+    assert_eq!(code, 1, "{text}");
+    assert!(text.starts_with("NONE\\anonymous may NOT read"), "{text}");
+    assert!(text.contains("loggia check anonymous --prefix public\n"), "{text}");
+    let asked = ["--user", "visitor", "--action", "open", "--resource", &app];
+    let (code, _, error) = explain(&hub, &asked).await;
+    assert_eq!(code, 2);
+    assert!(error.contains("opening an app is read on it and a licence"), "{error}");
+
     let (code, text, error) = ask(&["--resource", "App_Payrol"]).await;
     assert_eq!((code, text.as_str()), (2, ""));
     assert!(error.contains("did you mean App_Payroll?"), "{error}");
