@@ -11,6 +11,7 @@ mod audience;
 mod list;
 mod public;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use uuid::{Uuid, uuid};
@@ -49,8 +50,10 @@ pub struct Shared<T> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shift {
     pub visitors: bool,
-    /// Every person concerned, by user key.
+    /// Every person concerned whom the caller may read, by user key.
     pub people: Vec<Person>,
+    /// How many more there are.
+    pub hidden: usize,
 }
 
 /// A person by name.
@@ -187,6 +190,9 @@ fn new_rule(id: RuleId, stamp: Stamp) -> SystemRule {
 /// Makes the rule, or changes the one that is there, if the caller may.
 fn put_rule(guard: &Guard<'_>, mut rule: SystemRule) -> Result<Change, ManageError> {
     let before = guard.site().stored_rule(rule.id);
+    if let Some(before) = before {
+        refuse_unseen(guard, &before.rule, Action::Update)?;
+    }
     let seed_version = match before {
         Some(before) => {
             let (old, new) = (Record::Rule(&before.rule), Record::Rule(&rule));
@@ -204,8 +210,18 @@ fn put_rule(guard: &Guard<'_>, mut rule: SystemRule) -> Result<Change, ManageErr
 
 /// Removes the rule, if the caller may.
 fn delete_rule(guard: &Guard<'_>, rule: &SystemRule) -> Result<Change, ManageError> {
+    refuse_unseen(guard, rule, Action::Delete)?;
     guard.require(Record::Rule(rule), Action::Delete)?;
     Ok(Change::DeleteRule(rule.id))
+}
+
+/// What stands in the way of a change is no secret here, so that it is refused and not unknown.
+fn refuse_unseen(guard: &Guard<'_>, rule: &SystemRule, action: Action) -> Result<(), ManageError> {
+    let record = Record::Rule(rule);
+    if guard.decide(record, Action::Read).is_allowed() {
+        return Ok(());
+    }
+    Err(guard.denied(record, action, &guard.decide(record, action)))
 }
 
 /// Beginnings of names are enough to recognise a rule by, and names have a longest length.
@@ -221,6 +237,59 @@ impl<'s> Thing<'s> {
             Thing::Object(object) => Record::AppObject(object),
         }
     }
+}
+
+/// A rule in a sentence for the caller.
+fn called_rule(guard: &Guard<'_>, rule: &SystemRule) -> String {
+    match guard.decide(Record::Rule(rule), Action::Read).is_allowed() {
+        true => format!("rule {:?} ({})", rule.name, rule.id),
+        false => "rule made for this".to_owned(),
+    }
+}
+
+/// What the caller may be told the names of: what they may read as things are. What a change
+/// makes is judged as it will be.
+struct Sight<'g> {
+    now: &'g Guard<'g>,
+    next: &'g Guard<'g>,
+}
+
+impl Sight<'_> {
+    fn shows(&self, record: Record<'_>) -> bool {
+        let entity = record.entity();
+        match Record::find(self.now.site(), &entity) {
+            Some(record) => self.now.decide(record, Action::Read).is_allowed(),
+            None => self.next.decide(record, Action::Read).is_allowed(),
+        }
+    }
+
+    fn shows_rule(&self, id: RuleId) -> bool {
+        self.next.site().rule(id).is_some_and(|rule| self.shows(Record::Rule(rule)))
+    }
+
+    /// Those of the users whom the caller may read.
+    fn users(&self, ids: impl Iterator<Item = UserId>) -> HashSet<UserId> {
+        readable_users(self.now, ids)
+    }
+
+    fn shift(&self, mut shift: Shift) -> Shift {
+        let shown = self.users(shift.people.iter().map(|person| person.id));
+        let all = shift.people.len();
+        shift.people.retain(|person| shown.contains(&person.id));
+        shift.hidden = all - shift.people.len();
+        shift
+    }
+
+    /// What is shown, and what is not.
+    fn split(&self, influences: Vec<Influence>) -> (Vec<Influence>, Vec<Influence>) {
+        influences.into_iter().partition(|influence| self.shows_rule(influence.rule))
+    }
+}
+
+fn readable_users(guard: &Guard<'_>, ids: impl Iterator<Item = UserId>) -> HashSet<UserId> {
+    let users = ids.filter_map(|id| guard.site().user(id));
+    let readable = guard.readable(users, |user| Record::User(user).entity());
+    readable.into_iter().map(|user| user.id).collect()
 }
 
 impl Crowd {
@@ -414,13 +483,20 @@ fn people(count: usize) -> String {
     if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
 }
 
-/// Names of rules for a sentence, the first few.
-fn named<'i>(rules: impl Iterator<Item = &'i str>) -> String {
-    let names: Vec<String> = rules.map(|name| format!("{name:?}")).collect();
-    match names.split_at_checked(5) {
-        Some((first, rest)) if !rest.is_empty() => {
-            format!("{} and {} more", first.join(", "), rest.len())
-        }
-        _ => names.join(", "),
+/// Rules for a sentence: the first few names of those that the caller may read, and how many more.
+fn named<'i>(
+    shown: impl Iterator<Item = &'i Influence>,
+    hidden: impl Iterator<Item = &'i Influence>,
+) -> String {
+    let names: Vec<String> = shown.map(|rule| format!("{:?}", rule.name)).collect();
+    let hidden = hidden.count();
+    let first = names.get(..5).unwrap_or(&names);
+    let more = names.len() - first.len() + hidden;
+    match (first, more) {
+        ([], 0) => String::new(),
+        ([], 1) => "1 rule".to_owned(),
+        ([], more) => format!("{more} rules"),
+        (first, 0) => first.join(", "),
+        (first, more) => format!("{} and {more} more", first.join(", ")),
     }
 }

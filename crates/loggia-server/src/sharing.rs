@@ -199,9 +199,10 @@ fn public_text(state: &PublicStream) -> String {
 }
 
 fn audience_text(state: &AudienceState) -> String {
+    let app = state.app.as_ref().map(|app| app.name.as_str()).unwrap_or_default();
     let what = match &state.sheet {
-        Some(sheet) => format!("Sheet {:?} of app {:?}", sheet.name, state.app.name),
-        None => format!("App {:?}", state.app.name),
+        Some(sheet) => format!("Sheet {:?} of app {app:?}", sheet.name),
+        None => format!("App {app:?}"),
     };
     let stream = match &state.stream {
         Some(stream) => format!("the stream {:?}", stream.name),

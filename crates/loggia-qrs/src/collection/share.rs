@@ -134,6 +134,7 @@ fn public(state: &PublicStream) -> Value {
         "readers": readers(&state.readers),
         "conditional": state.conditional.iter().map(conditional).collect::<Value>(),
         "apps": state.apps.iter().map(shown_app).collect::<Value>(),
+        "hidden": { "rules": state.hidden_rules, "conditional": state.hidden_conditional, "apps": state.hidden_apps },
         "notes": state.notes,
         "version": state.version,
     })
@@ -148,7 +149,7 @@ fn conditional(found: &ConditionalRule) -> Value {
 }
 
 fn pair_rule(part: &PairRule) -> Value {
-    let rule = &part.rule;
+    let rule = part.is_shown.then_some(&part.rule);
     json!({
         "for": match part.part {
             PairPart::Visitors => "visitors",
@@ -160,13 +161,13 @@ fn pair_rule(part: &PairRule) -> Value {
             PairState::Missing => "missing",
             PairState::Edited => "edited",
         },
-        "id": rule.id,
-        "name": rule.name,
-        "resourceFilter": rule.resource_filter,
-        "rule": rule.condition,
-        "actions": rule.actions,
-        "ruleContext": rule.context,
-        "disabled": rule.is_disabled,
+        "id": rule.map(|rule| rule.id),
+        "name": rule.map(|rule| &rule.name),
+        "resourceFilter": rule.map(|rule| &rule.resource_filter),
+        "rule": rule.map(|rule| &rule.condition),
+        "actions": rule.map(|rule| rule.actions),
+        "ruleContext": rule.map(|rule| rule.context),
+        "disabled": rule.map(|rule| rule.is_disabled),
     })
 }
 
@@ -199,14 +200,20 @@ fn audience(state: &AudienceState) -> Value {
             "disabled": rule.is_disabled,
         })
     });
+    let app = state.app.as_ref().map(|app| json!({ "id": app.id, "name": app.name }));
     json!({
-        "app": { "id": state.app.id, "name": state.app.name },
+        "app": app,
         "sheet": sheet,
         "stream": stream,
         "audience": kind,
         "members": state.members.iter().map(member).collect::<Value>(),
         "rule": rule,
         "otherRules": influences(&state.forbidding),
+        "hidden": {
+            "rules": state.hidden_rules,
+            "members": state.hidden_members,
+            "stream": state.is_in_stream && state.stream.is_none(),
+        },
         "readers": readers(&state.readers),
         "notes": state.notes,
         "version": state.version,
@@ -257,7 +264,7 @@ fn readers(readers: &Readers) -> Value {
 fn shift(shift: &Shift) -> Value {
     json!({
         "visitors": shift.visitors,
-        "count": shift.people.len(),
+        "count": shift.people.len() + shift.hidden,
         "people": shift.people.iter().map(person).collect::<Value>(),
     })
 }

@@ -105,6 +105,11 @@ async fn a_stream_is_opened_by_one_switch() {
               "audience": "stream"
             }
           ],
+          "hidden": {
+            "rules": 0,
+            "conditional": 0,
+            "apps": 0
+          },
           "notes": [
             "no entrance admits visitors, so none can come yet"
           ],
@@ -201,6 +206,11 @@ async fn a_sheet_is_narrowed_to_a_list_and_hidden_from_the_others() {
             "disabled": false
           },
           "otherRules": [],
+          "hidden": {
+            "rules": 0,
+            "members": 0,
+            "stream": false
+          },
           "readers": {
             "visitors": true,
             "entrances": [],

@@ -19,17 +19,25 @@ pub enum SharedPlace {
 /// Who an app or a sheet is for.
 #[derive(Clone, Debug)]
 pub struct AudienceState {
-    pub app: Arc<App>,
+    /// None when the caller may not read it.
+    pub app: Option<Arc<App>>,
     /// None when it is about the app as a whole.
     pub sheet: Option<Arc<AppObject>>,
+    /// None when the caller may not read it, and when there is none.
     pub stream: Option<Arc<Stream>>,
+    pub is_in_stream: bool,
     pub kind: AudienceKind,
     /// The list, when there is one, in force or not.
     pub members: Vec<ListedMember>,
+    /// How many more members there are, whom the caller may not read.
+    pub hidden_members: usize,
     /// The rule behind the list, or the one that took its place.
+    /// None as well when the caller may not read it.
     pub rule: Option<SystemRule>,
     /// Other rules that forbid it to somebody.
     pub forbidding: Vec<Influence>,
+    /// How many more of them there are.
+    pub hidden_rules: usize,
     pub readers: Readers,
     /// What is worth knowing, in sentences.
     pub notes: Vec<String>,
@@ -58,6 +66,9 @@ pub struct ListedMember {
     pub people: usize,
 }
 
+/// How much is told of why a list would not do.
+const MOST_TOLD: usize = 10;
+
 /// The thing with what it belongs to, in one site.
 struct Place<'s> {
     app: &'s Arc<App>,
@@ -74,7 +85,8 @@ impl Repository {
         let site = self.site();
         let guard = self.enter(&site, caller)?;
         let place = enter_place(&guard, place)?;
-        self.audience_state(&site, &place, &Crowd::of(&site))
+        let sight = Sight { now: &guard, next: &guard };
+        self.audience_state(&site, &sight, &place, &Crowd::of(&site))
     }
 
     /// Narrows an app or a sheet to a list, or takes the list away. A list never opens anything:
@@ -110,11 +122,21 @@ impl Repository {
         let place = enter_place(&guard, place)?;
         let thing = place.thing();
         let present = site.rule(list::rule_id(thing));
+        // Whether they may is decided before the list is read, so that it answers nothing.
+        match (choice, present) {
+            (Choice::SameAsStream, None) => {}
+            (Choice::SameAsStream, Some(rule)) => drop(delete_rule(&guard, rule)?),
+            (Choice::Own(_), _) => {
+                let mut draft = list::rule(thing, &[], guard.stamp());
+                draft.tags = present.map(|rule| rule.tags.clone()).unwrap_or_default();
+                put_rule(&guard, draft)?;
+            }
+        }
         if let Some(rule) = present.filter(|rule| list::members(thing, rule).is_none()) {
             let why = format!(
-                "the rule {:?} ({}) was edited by hand, so that it is no list any more; change it \
-                 there, or delete it and repeat this",
-                rule.name, rule.id
+                "the {} was edited by hand, so that it is no list any more; change it there, or \
+                 delete it and repeat this",
+                called_rule(&guard, rule)
             );
             return Err(Conflict::Protected { why }.into());
         }
@@ -125,8 +147,9 @@ impl Repository {
             (Choice::SameAsStream, None) => {}
             (Choice::SameAsStream, Some(rule)) => changes.push(delete_rule(&guard, rule)?),
             (Choice::Own(texts), present) => {
-                let wanted = list::read(site, texts)?;
+                let wanted = list::read(&guard, texts)?;
                 let mut rule = list::rule(thing, &wanted, guard.stamp());
+                list::check_length(&rule)?;
                 if let Some(present) = present {
                     rule.tags.clone_from(&present.tags);
                 }
@@ -143,19 +166,23 @@ impl Repository {
             false => site.after(site.version() + 1, &changes)?,
         };
         if let Some(members) = &members {
-            try_list(site, &next, &place, members, &crowd)?;
+            try_list(&guard, &next, &place, members, &crowd)?;
         }
         let entity = thing.record().entity();
         let before = crowd.may_read(site, &entity);
         let after = crowd.may_read(&next, &entity);
         let (gained, lost) = crowd.shifts(&before, &after);
-        let state = self.audience_state(&next, &place, &crowd)?;
+        let after = Guard::new(&next, caller, guard.now());
+        let sight = Sight { now: &guard, next: &after };
+        let state = self.audience_state(&next, &sight, &place, &crowd)?;
+        let (gained, lost) = (sight.shift(gained), sight.shift(lost));
         Ok((changes, Shared { state, gained, lost }))
     }
 
     fn audience_state(
         &self,
         site: &Site,
+        sight: &Sight<'_>,
         place: &Place<'_>,
         crowd: &Crowd,
     ) -> Result<AudienceState, ManageError> {
@@ -175,28 +202,45 @@ impl Repository {
         let own = rule.as_ref().map(|rule| rule.id);
         forbidding.retain(|rule| rule.is_forbidding && Some(rule.rule) != own);
         let members = members.flatten().unwrap_or_default();
+        let (forbidding, hidden) = sight.split(forbidding);
+        let stream = place.app.stream.and_then(|stream| site.stream(stream)).cloned();
         let mut state = AudienceState {
-            app: place.app.clone(),
+            app: Some(place.app.clone()),
             sheet: place.sheet.cloned(),
-            stream: place.app.stream.and_then(|stream| site.stream(stream)).cloned(),
+            is_in_stream: stream.is_some(),
+            stream,
             kind,
             members: members.iter().map(|member| listed(site, member, crowd)).collect(),
+            hidden_members: 0,
             rule,
             forbidding,
+            hidden_rules: hidden.len(),
             readers: crowd.readers(&may_read),
             notes: Vec::new(),
             version: site.version(),
         };
-        let mut notes = notes(site, place, &state, crowd, &may_read);
+        let mut notes = notes(site, sight, place, &state, &hidden, crowd, &may_read);
         if let Some(sheet) = place.sheet {
-            notes.extend(self.loose_content(site, sheet)?);
+            notes.extend(self.loose_content(site, sight, sheet)?);
+        }
+        withhold(&mut state, sight);
+        if state.hidden_members > 0 && state.rule.is_some() {
+            notes.push(format!(
+                "{} of the list are not shown to you; a list sent without them takes them off",
+                members_in_words(state.hidden_members)
+            ));
         }
         state.notes = notes;
         Ok(state)
     }
 
     /// What a sheet shows although it is not inside it: that does not follow it.
-    fn loose_content(&self, site: &Site, sheet: &AppObject) -> Result<Vec<String>, ManageError> {
+    fn loose_content(
+        &self,
+        site: &Site,
+        sight: &Sight<'_>,
+        sheet: &AppObject,
+    ) -> Result<Vec<String>, ManageError> {
         let stored = self.inner.store.app_properties(sheet.app)?;
         let is_inside = |object: &AppObject| site.sheets_of(object).any(|on| on.id == sheet.id);
         let mut notes = Vec::new();
@@ -214,9 +258,11 @@ impl Repository {
             }
             for name in named {
                 let loose = site.object_in_app(sheet.app, &name);
-                if loose.is_some_and(|loose| !is_inside(loose)) {
+                if let Some(loose) = loose.filter(|loose| !is_inside(loose)) {
+                    let shown = sight.shows(Record::AppObject(loose)).then(|| format!("{name:?}"));
+                    let name = shown.unwrap_or_else(|| "something".to_owned());
                     notes.push(format!(
-                        "{name:?} is shown on the sheet but is not inside it, so it stays \
+                        "{name} is shown on the sheet but is not inside it, so it stays \
                          readable with the app"
                     ));
                 }
@@ -283,12 +329,13 @@ fn enter_place<'s>(guard: &Guard<'s>, place: SharedPlace) -> Result<Place<'s>, M
 /// Tries a list before it is stored: of those whom the other rules let read, exactly the members
 /// and owners must be left, of the thing and of everything in it.
 fn try_list(
-    site: &Site,
+    guard: &Guard<'_>,
     next: &Site,
     place: &Place<'_>,
     members: &[Member],
     crowd: &Crowd,
 ) -> Result<(), ManageError> {
+    let site = guard.site();
     let thing = place.thing();
     let entity = thing.record().entity();
     let without = match site.rule(list::rule_id(thing)) {
@@ -306,14 +353,23 @@ fn try_list(
     let manages = crowd.may(next, RequestContext::Console, &entity, Action::Update);
     let console = crowd.may(next, RequestContext::Console, &entity, Action::Read);
     let mut wrong = Vec::new();
+    let shown = |record: Record<'_>| guard.decide(record, Action::Read).is_allowed();
+    // Only the first few are told, so only those are asked about.
+    let called = |guest: &Guest, told: usize| match guest {
+        Guest::Visitor { .. } => "visitors".to_owned(),
+        Guest::Person(user) if told < MOST_TOLD && shown(Record::User(user)) => {
+            user.key.to_string()
+        }
+        Guest::Person(_) => "somebody".to_owned(),
+    };
     for (at, guest) in crowd.kinds.iter().enumerate() {
         let is = |truths: &[bool]| truths.get(at).copied().unwrap_or(false);
         if is(&read) != (is(&open) && is(&meant)) {
             let word = if is(&read) { "would still read it" } else { "would lose it" };
-            wrong.push(format!("{} {word}", called(guest)));
+            wrong.push(format!("{} {word}", called(guest, wrong.len())));
         }
         if is(&console) && !is(&meant) && !is(&manages) && !is_auditor(guest) {
-            wrong.push(format!("{} would still see it in the console", called(guest)));
+            wrong.push(format!("{} would still see it in the console", called(guest, wrong.len())));
         }
     }
     let outsiders = crowd.only(|at| !meant.get(at).copied().unwrap_or(false));
@@ -325,7 +381,11 @@ fn try_list(
         for (guest, _) in outsiders.kinds.iter().zip(read).filter(|(_, read)| *read) {
             // What somebody made themselves stays theirs.
             if !is_owner(guest, &[object.owner]) {
-                wrong.push(format!("{} would still read {:?}", called(guest), object.engine_id));
+                let what = match wrong.len() < MOST_TOLD && shown(Record::AppObject(object)) {
+                    true => format!("{:?}", object.engine_id),
+                    false => "something in it".to_owned(),
+                };
+                wrong.push(format!("{} would still read {what}", called(guest, wrong.len())));
             }
         }
     }
@@ -333,7 +393,7 @@ fn try_list(
         return Ok(());
     }
     let count = wrong.len();
-    wrong.truncate(10);
+    wrong.truncate(MOST_TOLD);
     if count > wrong.len() {
         wrong.push(format!("and {} more", count - wrong.len()));
     }
@@ -350,11 +410,23 @@ fn is_auditor(guest: &Guest) -> bool {
     matches!(guest, Guest::Person(user) if user.roles.iter().any(is_role))
 }
 
-fn called(guest: &Guest) -> String {
-    match guest {
-        Guest::Visitor { .. } => "visitors".to_owned(),
-        Guest::Person(user) => user.key.to_string(),
+/// Takes out what the caller may not read.
+fn withhold(state: &mut AudienceState, sight: &Sight<'_>) {
+    state.app = state.app.take().filter(|app| sight.shows(Record::App(app)));
+    state.stream = state.stream.take().filter(|stream| sight.shows(Record::Stream(stream)));
+    let all = state.members.len();
+    let is_hidden = |rule: &SystemRule| !sight.shows(Record::Rule(rule));
+    if state.rule.as_ref().is_some_and(is_hidden) {
+        state.rule = None;
+        state.members.clear();
     }
+    let user_of = |listed: &ListedMember| match listed.member {
+        Member::User(id) if listed.is_known => Some(id),
+        _ => None,
+    };
+    let shown = sight.users(state.members.iter().filter_map(user_of));
+    state.members.retain(|listed| user_of(listed).is_none_or(|id| shown.contains(&id)));
+    state.hidden_members = all - state.members.len();
 }
 
 fn listed(site: &Site, member: &Member, crowd: &Crowd) -> ListedMember {
@@ -372,29 +444,35 @@ fn listed(site: &Site, member: &Member, crowd: &Crowd) -> ListedMember {
 
 fn notes(
     site: &Site,
+    sight: &Sight<'_>,
     place: &Place<'_>,
     state: &AudienceState,
+    hidden: &[Influence],
     crowd: &Crowd,
     may_read: &[bool],
 ) -> Vec<String> {
     let what = place.what();
     let mut notes = Vec::new();
-    match (&state.rule, state.kind) {
+    let rule = state.rule.as_ref().map(|rule| match sight.shows(Record::Rule(rule)) {
+        true => format!("rule {:?}", rule.name),
+        false => "rule".to_owned(),
+    });
+    match (rule, state.kind) {
         (Some(rule), AudienceKind::SameAsStream) => {
-            notes.push(format!("there is a list, but its rule {:?} is switched off", rule.name))
+            notes.push(format!("there is a list, but its {rule} is switched off"))
         }
-        (Some(rule), AudienceKind::OwnRule) => notes.push(format!(
-            "the rule {:?} was edited by hand; who is let in stands there",
-            rule.name
-        )),
+        (Some(rule), AudienceKind::OwnRule) => {
+            notes.push(format!("the {rule} was edited by hand; who is let in stands there"))
+        }
         _ => {}
     }
     if place.sheet.is_some() && list::is_in_force(site, Thing::App(place.app)) {
         notes.push("the app is narrowed as well: who does not meet it meets no sheet".to_owned());
     }
     let of_app = list::rule_id(Thing::App(place.app));
-    let other = state.forbidding.iter().filter(|rule| rule.rule != of_app);
-    let other = named(other.map(|rule| rule.name.as_str()));
+    let is_other = |rule: &&Influence| rule.rule != of_app;
+    let shown = state.forbidding.iter().filter(is_other);
+    let other = named(shown, hidden.iter().filter(is_other));
     if !other.is_empty() {
         notes.push(format!("other rules forbid it to some: {other}"));
     }
@@ -438,19 +516,19 @@ fn notes(
     if no_stream > 0 {
         notes.push(format!(
             "{} cannot read the stream, so they will not see the {what}",
-            members(no_stream)
+            members_in_words(no_stream)
         ));
     }
     if otherwise > 0 {
         notes.push(format!(
             "{} of the stream will not see the {what}: no rule lets them, or another forbids it",
-            members(otherwise)
+            members_in_words(otherwise)
         ));
     }
     notes
 }
 
-fn members(count: usize) -> String {
+fn members_in_words(count: usize) -> String {
     if count == 1 { "1 member".to_owned() } else { format!("{count} members") }
 }
 

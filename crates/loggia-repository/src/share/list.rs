@@ -5,6 +5,7 @@
 //! It is in force in the console too, where everybody who may read the stream could otherwise list
 //! the names of hidden apps and sheets over REST; who manages or audits the site keeps seeing them.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::*;
@@ -34,7 +35,7 @@ pub struct MemberText {
 }
 
 /// One entry of a list.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Member {
     /// Everybody who has not signed in.
     Visitors,
@@ -53,6 +54,10 @@ pub enum Member {
 
 /// Longest list, so that its rule stays readable and below the longest condition.
 const MOST_MEMBERS: usize = 1_000;
+/// Longest list in bytes: as much as the longest condition, which it becomes.
+const MOST_BYTES: usize = 65_536;
+const TOO_LONG: &str = "the list makes a condition of more than 64 KB; a role, a group or a \
+                        property stands for many people at once";
 /// Longest value, in characters.
 const LONGEST_VALUE: usize = 256;
 
@@ -109,15 +114,17 @@ impl Member {
         }
     }
 
-    fn is_same(&self, other: &Member) -> bool {
-        match (self, other) {
-            (Member::Role(one), Member::Role(other))
-            | (Member::Group(one), Member::Group(other)) => is_same_text(one, other),
-            (
-                Member::Property { name: one, value },
-                Member::Property { name: other, value: other_value },
-            ) => one.eq_ignore_ascii_case(other) && is_same_text(value, other_value),
-            (one, other) => one == other,
+    /// The same of members that mean the same: equal where [`is_same_text`] holds of the values.
+    fn folded(&self) -> (Member, usize) {
+        let text = |text: &str| folded(text).collect::<String>();
+        match self {
+            Member::Role(role) => (Member::Role(text(role)), role.chars().count()),
+            Member::Group(group) => (Member::Group(text(group)), group.chars().count()),
+            Member::Property { name, value } => {
+                let name = name.to_ascii_lowercase();
+                (Member::Property { name, value: text(value) }, value.chars().count())
+            }
+            other => (other.clone(), 0),
         }
     }
 }
@@ -136,18 +143,29 @@ impl fmt::Display for Member {
 }
 
 /// Reads what somebody wrote; every problem at once.
-pub(super) fn read(site: &Site, texts: &[MemberText]) -> Result<Vec<Member>, ManageError> {
+pub(super) fn read(guard: &Guard<'_>, texts: &[MemberText]) -> Result<Vec<Member>, ManageError> {
     let mut problems = Problems::default();
     let mut members: Vec<Member> = Vec::new();
+    let mut known = HashSet::new();
     if texts.len() > MOST_MEMBERS {
         problems.add("members", format!("a list has at most {MOST_MEMBERS} members"));
         problems.finish()?;
         return Ok(members);
     }
+    let bytes = |text: &MemberText| text.kind.len() + text.value.len() + text.name.len();
+    if texts.iter().map(bytes).sum::<usize>() > MOST_BYTES {
+        problems.add("members", TOO_LONG);
+        problems.finish()?;
+        return Ok(members);
+    }
+    let users = NamedUsers::of(guard, texts);
     for (place, text) in texts.iter().enumerate() {
-        match read_one(site, text) {
-            Ok(member) if members.iter().any(|known| known.is_same(&member)) => {}
-            Ok(member) => members.push(member),
+        match read_one(guard, &users, text) {
+            Ok(member) => {
+                if known.insert(member.folded()) {
+                    members.push(member);
+                }
+            }
             Err(message) => problems.add("members", format!("member {}: {message}", place + 1)),
         }
     }
@@ -155,7 +173,65 @@ pub(super) fn read(site: &Site, texts: &[MemberText]) -> Result<Vec<Member>, Man
     Ok(members)
 }
 
-fn read_one(site: &Site, text: &MemberText) -> Result<Member, String> {
+/// The users that a list names, of those whom the caller may read: the others are as unknown as
+/// those who are not there.
+struct NamedUsers {
+    readable: HashSet<UserId>,
+    /// Of each folded id without a directory whom it means; nobody when it means several.
+    by_id: HashMap<String, Option<UserId>>,
+}
+
+impl NamedUsers {
+    fn of(guard: &Guard<'_>, texts: &[MemberText]) -> NamedUsers {
+        let site = guard.site();
+        let named = texts.iter().filter(|text| text.kind.trim().eq_ignore_ascii_case("user"));
+        let mut users = Vec::new();
+        let mut bare = HashSet::new();
+        for value in named.map(|text| text.value.trim()) {
+            if is_bare(value) {
+                bare.insert(value.to_lowercase());
+            } else {
+                users.extend(user_of(site, value));
+            }
+        }
+        if !bare.is_empty() {
+            let is_meant = |user: &&Arc<User>| bare.contains(&user.key.id().to_lowercase());
+            users.extend(site.users().filter(is_meant).map(|user| user.id));
+        }
+        let readable = readable_users(guard, users.into_iter());
+        let mut by_id = HashMap::new();
+        for user in readable.iter().filter_map(|id| site.user(*id)) {
+            let only = by_id.entry(user.key.id().to_lowercase());
+            only.and_modify(|only| *only = None).or_insert(Some(user.id));
+        }
+        NamedUsers { readable, by_id }
+    }
+
+    fn find(&self, site: &Site, value: &str) -> Option<UserId> {
+        if is_bare(value) {
+            return self.by_id.get(&value.to_lowercase()).copied().flatten();
+        }
+        user_of(site, value).filter(|user| self.readable.contains(user))
+    }
+}
+
+/// Whether it is the id of a user without a directory.
+fn is_bare(value: &str) -> bool {
+    !value.contains('\\') && value.parse::<UserId>().is_err()
+}
+
+fn user_of(site: &Site, value: &str) -> Option<UserId> {
+    let user = match value.parse::<UserId>() {
+        Ok(id) => site.user(id),
+        Err(_) => {
+            let (directory, id) = value.split_once('\\')?;
+            site.user_by_key(&UserKey::new(directory, id).ok()?)
+        }
+    };
+    user.map(|user| user.id)
+}
+
+fn read_one(guard: &Guard<'_>, users: &NamedUsers, text: &MemberText) -> Result<Member, String> {
     let kind = text.kind.trim().to_lowercase();
     if kind.starts_with(['!', '-']) || kind.starts_with("not ") {
         return Err(format!(
@@ -182,21 +258,8 @@ fn read_one(site: &Site, text: &MemberText) -> Result<Member, String> {
         "signedin" => Ok(Member::SignedIn),
         "user" => {
             let value = value()?;
-            let by_key = || match value.split_once('\\') {
-                Some((directory, id)) => site.user_by_key(&UserKey::new(directory, id).ok()?),
-                None => {
-                    let folded = value.to_lowercase();
-                    let mut found =
-                        site.users().filter(|user| user.key.id().to_lowercase() == folded);
-                    found.next().filter(|_| found.next().is_none())
-                }
-            };
-            let user = match value.parse::<UserId>() {
-                Ok(id) => site.user(id),
-                Err(_) => by_key(),
-            };
-            match user {
-                Some(user) => Ok(Member::User(user.id)),
+            match users.find(guard.site(), &value) {
+                Some(user) => Ok(Member::User(user)),
                 None => {
                     Err(format!("there is no user {value:?}; give DIRECTORY\\id or the row's id"))
                 }
@@ -254,6 +317,15 @@ pub(super) fn rule(thing: Thing<'_>, members: &[Member], stamp: Stamp) -> System
         is_forbidding: true,
         ..new_rule(rule_id(thing), stamp)
     }
+}
+
+/// Refuses what no condition holds.
+pub(super) fn check_length(rule: &SystemRule) -> Result<(), ManageError> {
+    let mut problems = Problems::default();
+    if rule.condition.len() > MOST_BYTES {
+        problems.add("members", TOO_LONG);
+    }
+    problems.finish()
 }
 
 /// The members of the list that the rule is; none when it is no list of this thing (any more).
@@ -377,8 +449,11 @@ fn is_of_number(c: char) -> bool {
 }
 
 fn is_same_text(one: &str, other: &str) -> bool {
-    let folded = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<String>();
-    one == other || (one.chars().count() == other.chars().count() && folded(one) == folded(other))
+    one == other || (folded(one).eq(folded(other)) && one.chars().count() == other.chars().count())
+}
+
+fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
+    text.chars().flat_map(char::to_lowercase)
 }
 
 /// What a condition of a list is about, and who is exempt: `target and !(one or other …)`.
@@ -543,7 +618,7 @@ mod tests {
         fn lists_come_back_as_they_were(members in prop::collection::vec(member(), 0..8)) {
             let mut wanted: Vec<Member> = Vec::new();
             for member in members {
-                if !wanted.iter().any(|known| known.is_same(&member)) {
+                if !wanted.iter().any(|known| known.folded() == member.folded()) {
                     wanted.push(member);
                 }
             }

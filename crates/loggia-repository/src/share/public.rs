@@ -19,12 +19,18 @@ pub struct PublicStream {
     pub rules: [PairRule; 2],
     /// Rules beside the pair that let somebody read the stream or forbid it.
     pub others: Vec<Influence>,
+    /// How many more of them there are, which the caller may not read.
+    pub hidden_rules: usize,
     pub readers: Readers,
     /// Rules that let visitors read it, or forbid it to them, under a condition that only their
     /// request can tell, such as their address.
     pub conditional: Vec<ConditionalRule>,
+    /// How many more of them there are, which the caller may not read.
+    pub hidden_conditional: usize,
     /// The apps in the stream, by name.
     pub apps: Vec<ShownApp>,
+    /// How many more apps there are, which the caller may not read.
+    pub hidden_apps: usize,
     /// What is worth knowing, in sentences.
     pub notes: Vec<String>,
     pub version: u64,
@@ -45,8 +51,10 @@ pub enum Publicity {
 pub struct PairRule {
     pub part: PairPart,
     pub state: PairState,
-    /// The rule as it is; as it would be made when it is missing.
+    /// The rule as it is; as it would be made when it is missing. Blank when it is not shown.
     pub rule: SystemRule,
+    /// Whether the caller may read the rule.
+    pub is_shown: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +105,7 @@ impl Repository {
         guard.require(Record::Stream(stream), Action::Update)?;
         let crowd = Crowd::of(&site);
         let may_read = crowd.may_read(&site, &Record::Stream(stream).entity());
-        Ok(state(&site, stream, &guard.stamp(), &crowd, &may_read))
+        Ok(state(&Sight { now: &guard, next: &guard }, stream, &crowd, &may_read))
     }
 
     /// Opens a stream to visitors and to everybody who has signed in, or takes that back: both
@@ -133,7 +141,7 @@ impl Repository {
         let stream = site.stream(id).ok_or_else(|| guard.unknown("stream", Some(id.0)))?;
         guard.require(Record::Stream(stream), Action::Update)?;
         let pair = pair(site, stream, &guard.stamp());
-        refuse_edited(&pair, is_public)?;
+        refuse_edited(&guard, &pair, is_public)?;
         let mut changes = Vec::new();
         for part in pair {
             changes.extend(switch(&guard, part, is_public)?);
@@ -147,9 +155,12 @@ impl Repository {
         };
         let after = crowd.may_read(&next, &entity);
         let (gained, mut lost) = crowd.shifts(&before, &after);
-        let state = state(&next, stream, &guard.stamp(), &crowd, &after);
         // Not while some of them still can.
-        lost.visitors &= state.conditional.iter().all(|rule| rule.is_forbidding);
+        lost.visitors &= conditional(&next, stream).iter().all(|rule| rule.is_forbidding);
+        let next_guard = Guard::new(&next, caller, guard.now());
+        let sight = Sight { now: &guard, next: &next_guard };
+        let state = state(&sight, stream, &crowd, &after);
+        let (gained, lost) = (sight.shift(gained), sight.shift(lost));
         Ok((changes, Shared { state, gained, lost }))
     }
 }
@@ -163,15 +174,19 @@ pub(super) fn own_rules(site: &Site, stream: &Stream) -> impl Iterator<Item = Ru
 }
 
 /// Edited rules stand in the way of opening a stream, and of shutting it while they are in force.
-fn refuse_edited(pair: &[PairRule; 2], is_public: bool) -> Result<(), ManageError> {
+fn refuse_edited(
+    guard: &Guard<'_>,
+    pair: &[PairRule; 2],
+    is_public: bool,
+) -> Result<(), ManageError> {
     let edited: Vec<String> = pair
         .iter()
         .filter(|part| part.state == PairState::Edited && (is_public || !part.rule.is_disabled))
         .map(|part| {
             format!(
-                "the rule {:?} ({}) was edited by hand since it was made; change it there, or \
-                 delete it and repeat this",
-                part.rule.name, part.rule.id
+                "the {} was edited by hand since it was made; change it there, or delete it and \
+                 repeat this",
+                called_rule(guard, &part.rule)
             )
         })
         .collect();
@@ -221,7 +236,7 @@ fn pair(site: &Site, stream: &Stream, stamp: &Stamp) -> [PairRule; 2] {
             Some(rule) if rule.is_disabled => (PairState::SwitchedOff, rule.clone()),
             Some(rule) => (PairState::InForce, rule.clone()),
         };
-        PairRule { part, state, rule }
+        PairRule { part, state, rule, is_shown: true }
     })
 }
 
@@ -250,16 +265,19 @@ fn made(stream: &Stream, part: PairPart, stamp: Stamp) -> SystemRule {
 }
 
 fn state(
-    site: &Site,
+    sight: &Sight<'_>,
     stream: &Arc<Stream>,
-    stamp: &Stamp,
     crowd: &Crowd,
     may_read: &[bool],
 ) -> PublicStream {
-    let rules = pair(site, stream, stamp);
+    let site = sight.next.site();
+    let mut rules = pair(site, stream, &sight.now.stamp());
+    for part in rules.iter_mut().filter(|part| part.state != PairState::Missing) {
+        part.is_shown = sight.shows(Record::Rule(&part.rule));
+    }
     let readers = crowd.readers(may_read);
     let in_force = rules.iter().filter(|part| part.state == PairState::InForce).count();
-    let conditional = conditional(site, stream);
+    let mut conditional = conditional(site, stream);
     let public = match (in_force, readers.visitors) {
         (2, true) if conditional.iter().all(|rule| !rule.is_forbidding) => Publicity::Yes,
         (0, false) if conditional.is_empty() => Publicity::No,
@@ -273,6 +291,9 @@ fn state(
     let mut shown: Vec<_> =
         site.apps().filter(|app| app.stream == Some(stream.id)).cloned().collect();
     apps::sort(&mut shown);
+    let all = shown.len();
+    let shown = sight.now.readable(shown.into_iter(), |app| Record::App(app).entity());
+    let hidden_apps = all - shown.len();
     let entities: Vec<Entity> = shown.iter().map(|app| Record::App(app).entity()).collect();
     let each = crowd.visitors().may_read_each(site, &entities);
     let apps = shown
@@ -284,22 +305,36 @@ fn state(
             app,
         })
         .collect();
-    let mut notes = notes(&rules, &others, &readers, crowd);
+    let (others, hidden) = sight.split(others);
+    let mut notes = notes(&rules, &others, &hidden, &readers, crowd);
     let [visitors, _] = &rules;
     let is_open = visitors.state == PairState::InForce;
     for rule in conditional.iter().filter(|rule| rule.is_forbidding || !is_open) {
         let verb = if rule.is_forbidding { "do not read" } else { "read" };
         let (condition, name) = (&rule.condition, &rule.name);
-        notes.push(format!("visitors {verb} it when {condition} (rule {name:?})"));
+        notes.push(match sight.shows_rule(rule.rule) {
+            true => format!("visitors {verb} it when {condition} (rule {name:?})"),
+            false => format!("visitors {verb} it under a condition"),
+        });
+    }
+    let all = conditional.len();
+    conditional.retain(|rule| sight.shows_rule(rule.rule));
+    let hidden_conditional = all - conditional.len();
+    for part in rules.iter_mut().filter(|part| !part.is_shown) {
+        let stamp = Stamp { modified_by: String::new(), ..part.rule.stamp.clone() };
+        part.rule = new_rule(RuleId(Uuid::nil()), stamp);
     }
     PublicStream {
         stream: stream.clone(),
         public,
         rules,
         others,
+        hidden_rules: hidden.len(),
         readers,
         conditional,
+        hidden_conditional,
         apps,
+        hidden_apps,
         notes,
         version: site.version(),
     }
@@ -340,35 +375,28 @@ fn conditional(site: &Site, stream: &Stream) -> Vec<ConditionalRule> {
 fn notes(
     rules: &[PairRule; 2],
     others: &[Influence],
+    hidden: &[Influence],
     readers: &Readers,
     crowd: &Crowd,
 ) -> Vec<String> {
     let mut notes = Vec::new();
     for part in rules.iter().filter(|part| part.state == PairState::Edited) {
-        notes.push(format!(
-            "the rule {:?} was edited by hand, so the switch leaves it alone",
-            part.rule.name
-        ));
+        let rule = match part.is_shown {
+            true => format!("rule {:?}", part.rule.name),
+            false => "rule made for it".to_owned(),
+        };
+        notes.push(format!("the {rule} was edited by hand, so the switch leaves it alone"));
     }
     let [visitors, people_rule] = rules;
-    let granting = |is_visitors: bool| {
-        named(
-            others
-                .iter()
-                .filter(|other| !other.is_forbidding)
-                .filter(|other| if is_visitors { other.visitors } else { other.people > 0 })
-                .map(|other| other.name.as_str()),
-        )
+    let speaking = |is_forbidding: bool, is_visitors: bool| {
+        let is_meant = move |other: &&Influence| {
+            let speaks = if is_visitors { other.visitors } else { other.people > 0 };
+            other.is_forbidding == is_forbidding && speaks
+        };
+        named(others.iter().filter(is_meant), hidden.iter().filter(is_meant))
     };
-    let forbidding = |is_visitors: bool| {
-        named(
-            others
-                .iter()
-                .filter(|other| other.is_forbidding)
-                .filter(|other| if is_visitors { other.visitors } else { other.people > 0 })
-                .map(|other| other.name.as_str()),
-        )
-    };
+    let granting = |is_visitors: bool| speaking(false, is_visitors);
+    let forbidding = |is_visitors: bool| speaking(true, is_visitors);
     if visitors.state != PairState::InForce && readers.visitors {
         notes.push(format!("visitors read it by other rules: {}", granting(true)));
     }

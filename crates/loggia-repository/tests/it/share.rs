@@ -771,3 +771,109 @@ fn what_a_sheet_shows_without_holding_it_is_told() {
     "#]]
     .assert_eq(&state(&done.state));
 }
+
+// What the caller may not read.
+
+/// Ana owns an app in a stream and may change both in the console, and reads nothing else.
+fn stranger(hub: &Hub) -> (Caller, loggia_model::StreamId, AppId) {
+    let ana = hub.user("ana");
+    let press = hub.stream("Press");
+    let app = hub.app(&ana, "Figures");
+    hub.repository.publish_app(&hub.server(), app, press, None).unwrap();
+    for filter in [format!("Stream_{press}"), format!("App_{app}")] {
+        hub.rule("Ana works here", &filter, 6, "user.name = \"ana\"");
+    }
+    (ana.in_console(), press, app)
+}
+
+#[test]
+fn who_has_no_right_on_the_rule_learns_nothing_of_the_members() {
+    let hub = Hub::new();
+    let (ana, _, app) = stranger(&hub);
+    let (ben, root) = (hub.user("ben"), hub.root());
+    let Principal::User { id, .. } = ben.principal else { unreachable!() };
+    let place = SharedPlace::App(app);
+    let refused = |list: &Choice| {
+        let preview = hub.repository.preview_audience(&ana, place, list).map(drop);
+        let change = hub.repository.set_audience(&ana, place, list).map(drop);
+        for done in [preview, change] {
+            assert!(matches!(done, Err(ManageError::Refused(_))), "{list:?}: {done:?}");
+        }
+    };
+    let id = id.text();
+    let key =
+        hub.repository.site().users().find(|user| user.name == "ben").unwrap().key.to_string();
+    let lists = [
+        own(&[("user", &id)]),
+        own(&[("user", &key)]),
+        own(&[("user", "LOGGIA\\nobody")]),
+        own(&[("user", "5eed5eed-0000-4000-8000-00000000ffff")]),
+        own(&[("roll", "")]),
+        Choice::Own(vec![member("role", &"x".repeat(240)); 2_000]),
+        own(&[]),
+    ];
+    lists.iter().for_each(refused);
+    hub.repository.set_audience(&root, place, &lists[1]).unwrap();
+    lists.iter().for_each(refused);
+    refused(&Choice::SameAsStream);
+}
+
+#[test]
+fn what_the_caller_may_not_read_is_counted_and_not_named() {
+    let hub = Hub::new();
+    hub.entrance("public", AnonymousMode::Allowed);
+    let (ana, press, app) = stranger(&hub);
+    let (_ben, root) = (hub.user("ben"), hub.root());
+    let takeover = hub.published_app("Takeover", press);
+    hub.repository.set_audience(&root, SharedPlace::App(takeover), &own(&[])).unwrap();
+    hub.rule("Secret plan", &format!("Stream_{press}"), 2, "user.name = \"ben\"");
+    let repository = &hub.repository;
+    let key = repository.site().users().find(|user| user.name == "ben").unwrap().key.to_string();
+    repository
+        .set_audience(&root, SharedPlace::App(app), &own(&[("user", &key), ("role", "Agents")]))
+        .unwrap();
+    repository.set_stream_public(&root, press, true).unwrap();
+    let public = repository.stream_public(&ana, press).unwrap();
+    let audience = repository.audience(&ana, SharedPlace::App(app)).unwrap();
+    for text in [format!("{public:?}"), format!("{audience:?}")] {
+        for name in ["Takeover", "Secret plan", "ben", "Agents", "Stream_read_Press", "Ana works"] {
+            assert!(!text.contains(name), "{name}: {text}");
+        }
+    }
+    assert_eq!(public.public, Publicity::Yes);
+    assert_eq!((public.apps.len(), public.hidden_apps), (1, 1));
+    assert_eq!((public.others.len(), public.hidden_rules), (0, 2));
+    assert_eq!(audience.kind, AudienceKind::Own);
+    assert_eq!((audience.members.len(), audience.hidden_members), (0, 2));
+    assert!(audience.rule.is_none());
+    // Root is told all of it.
+    let public = repository.stream_public(&root, press).unwrap();
+    assert_eq!((public.apps.len(), public.hidden_apps, public.hidden_rules), (2, 0, 0));
+    let audience = repository.audience(&root, SharedPlace::App(app)).unwrap();
+    assert_eq!((audience.members.len(), audience.hidden_members), (2, 0));
+    // A change names nobody either.
+    repository.set_stream_public(&root, press, false).unwrap();
+    hub.rule("Ana makes rules", "SystemRule_*", 1, "user.name = \"ana\"");
+    let opened = repository.preview_stream_public(&ana, press, true).unwrap();
+    assert!(opened.gained.people.iter().all(|person| person.name == "ana"), "{opened:?}");
+    assert_eq!(opened.gained.hidden, 1, "root");
+}
+
+#[test]
+fn long_lists_are_answered() {
+    let hub = Hub::new();
+    let (root, press) = (hub.root(), hub.stream("Press"));
+    let app = hub.published_app("Figures", press);
+    let list = |length: usize| {
+        let value = |at: usize| format!("{at:0>length$}x");
+        Choice::Own((0..1_000).map(|at| member("group", &value(at))).collect())
+    };
+    let place = SharedPlace::App(app);
+    let error = hub.repository.preview_audience(&root, place, &list(239)).unwrap_err();
+    assert!(why(error).contains("more than 64 KB"));
+    let done = hub.repository.preview_audience(&root, place, &list(49)).unwrap();
+    assert_eq!(done.state.members.len(), 1_000);
+    let twice = Choice::Own(vec![member("group", "Straße"); 999]);
+    let done = hub.repository.preview_audience(&root, place, &twice).unwrap();
+    assert_eq!(done.state.members.len(), 1);
+}
