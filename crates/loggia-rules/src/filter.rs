@@ -273,8 +273,12 @@ impl ResourceFilter {
                     .suggest(format!("{family}_{written}")));
             }
             Err(_) => {
-                return Err(bad(format!("{rest:?} is no id; write {family}_* for every one"))
-                    .suggest(format!("{family}_*")));
+                // A ready rewrite would open every one.
+                return Err(bad(format!(
+                    "{rest:?} is no id; write the id of the {}, as in {family}_<id>; {family}_* \
+                     is every one",
+                    noun(kind)
+                )));
             }
         }
         Ok(())
@@ -344,6 +348,14 @@ fn check_type_name(name: &str, span: Span) -> Result<(), Problem> {
     }
     let message = format!("{:?} is no resource type", name);
     Err(Problem::new(span, ProblemCode::BadFilterItem, message))
+}
+
+/// What people call one of a kind, where that is a plain word.
+fn noun(kind: ResourceKind) -> String {
+    match kind.name().contains('.') {
+        true => "one that is meant".to_owned(),
+        false => kind.name().to_lowercase(),
+    }
 }
 
 fn is_transient_family(name: &str) -> bool {

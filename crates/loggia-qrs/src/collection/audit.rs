@@ -327,6 +327,11 @@ impl Page {
             Some(value) => {
                 let mut rule = Body::of(value)?;
                 let id = rule.id().map(RuleId);
+                let is_new = id.is_none_or(|id| auditor.site().rule(id).is_none());
+                // A condition under another name must not be taken for an empty one.
+                if is_new && rule.value("rule").is_none() {
+                    rule.problem("rule", "is missing; give the condition, or \"\" for everybody");
+                }
                 Some((id, system_rule::read(call, rule)?))
             }
         };

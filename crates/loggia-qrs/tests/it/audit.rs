@@ -377,3 +377,22 @@ async fn visitors_see_no_section_of_the_console() {
     assert_eq!(reply.body["matrix"], json!([]));
     assert!(reply.body["totalResources"].as_u64().unwrap() > 30);
 }
+
+#[tokio::test]
+async fn a_condition_that_went_astray_is_not_taken_for_an_empty_one() {
+    let (hub, auditor) = site().await;
+    for path in ["systemrule/security/audit/preview", "systemrule/security/audit/matrix"] {
+        for (member, expected) in [("rule", None), ("condition", Some("rule: is missing"))] {
+            let mut rule = json!({"resourceFilter": "Stream_*", "actions": 2});
+            rule[member] = json!("user.name = \"ben\"");
+            let body = json!({"resourceType": "Stream", "previewRule": rule});
+            let reply = hub.post(&auditor, path, &body).await;
+            let Some(expected) = expected else {
+                assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+                continue;
+            };
+            assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{reply:?}");
+            assert!(reply.body["detail"].as_str().unwrap().contains(expected), "{reply:?}");
+        }
+    }
+}

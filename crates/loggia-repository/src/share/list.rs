@@ -10,7 +10,7 @@ use std::fmt;
 
 use super::*;
 
-use loggia_rules::{Outline, OutlineTest, quote};
+use loggia_rules::{Outline, OutlineTest, quote, same_name};
 
 use crate::manage::Problems;
 
@@ -106,11 +106,11 @@ impl Member {
             Member::Group(group) => user
                 .attributes
                 .iter()
-                .any(|(name, own)| name.eq_ignore_ascii_case("group") && is_same_text(own, group)),
+                .any(|(name, own)| same_name(name, "group") && is_same_text(own, group)),
             Member::Property { name, value } => user
                 .custom_properties
                 .iter()
-                .any(|own| own.name.eq_ignore_ascii_case(name) && is_same_text(&own.value, value)),
+                .any(|own| same_name(&own.name, name) && is_same_text(&own.value, value)),
         }
     }
 

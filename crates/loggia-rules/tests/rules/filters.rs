@@ -185,7 +185,7 @@ fn filters_that_are_wrong() {
         "App_x*" refused
             0..6 App_x* mixes _ and *; write App_* or App*  [App_*]
         "App_everyone" refused
-            0..12 "everyone" is no id; write App_* for every one  [App_*]
+            0..12 "everyone" is no id; write the id of the app, as in App_<id>; App_* is every one  []
         "_*" refused
             0..2 "" is no resource type  []
         "9App*" refused
