@@ -43,7 +43,8 @@ fn lists(repository: &Repository, report: &mut Report) -> Result<()> {
     let list = || repository.apps(&visitor).map_err(|error| anyhow!("{error:?}"));
     let found = list()?.len();
     ensure!(found > 0, "the visitor may read nothing");
-    let app = repository.site().apps().next().map(|app| app.id).unwrap_or_default();
+    let app = repository.site().apps().next().map(|app| app.id);
+    let app = app.ok_or_else(|| anyhow!("there are no apps"))?;
     let mut made = Vec::new();
     for turn in 0..7 {
         let edit = AppEdit { description: Some(format!("{turn}")), ..AppEdit::default() };
