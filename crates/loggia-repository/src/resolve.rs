@@ -1,16 +1,16 @@
 //! Whom and what does a typed name mean? People type `LOGGIA\ana`, `NONE\anonymous`,
 //! `App_<id>` or `Stream_Everyone`; an error names the place and what was probably meant.
 
+use loggia_model::entity::VirtualProxy;
 use loggia_model::entity::{App, AppObject, LicencePool, Stamp, Stream, SystemRule, User};
-use loggia_model::entity::{PoolKind, RuleCategory, RuleOrigin, VirtualProxy};
 use loggia_model::{
     AppId, Caller, Environment, InternalAccount, ObjectId, PoolId, Prefix, Principal,
     RequestContext, RuleId, StreamId, UserId, UserKey, VirtualProxyId, VisitorId,
 };
-use loggia_rules::{Action, Entity, ResourceKind, closest};
+use loggia_rules::{Action, Entity, ResourceKind, closest, same_name};
 use uuid::{Uuid, uuid};
 
-use crate::manage::Violation;
+use crate::manage::{Violation, rules};
 use crate::record::{Record, pool_kind};
 use crate::site::Site;
 
@@ -245,8 +245,8 @@ pub(crate) fn subject(site: &Site, text: &str) -> Result<(Caller, String), Viola
         Some((directory, name)) => (Some(directory.trim()), name.trim()),
         None => (None, text.as_str()),
     };
-    let is_word = ["visitor", "visitors"].iter().any(|word| fold_eq(word, &text));
-    if is_word && !site.users().any(|user| fold_eq(user.key.id(), name)) {
+    let is_word = ["visitor", "visitors"].iter().any(|word| same_name(word, &text));
+    if is_word && !site.users().any(|user| same_name(user.key.id(), name)) {
         return Ok(visitor(ANONYMOUS_VISITOR));
     }
     let is_visitors =
@@ -274,8 +274,8 @@ pub(crate) fn subject(site: &Site, text: &str) -> Result<(Caller, String), Viola
         .users()
         .map(AsRef::as_ref)
         .filter(|user| {
-            fold_eq(user.key.id(), name)
-                && directory.is_none_or(|d| fold_eq(user.key.directory(), d))
+            same_name(user.key.id(), name)
+                && directory.is_none_or(|d| same_name(user.key.directory(), d))
         })
         .collect();
     found.sort_by(|one, other| one.key.folded().cmp(other.key.folded()));
@@ -316,8 +316,9 @@ pub(crate) fn visitor(id: VisitorId) -> (Caller, String) {
 pub(crate) fn person(user: &User) -> (Caller, String) {
     let accounts =
         [InternalAccount::Repository, InternalAccount::Engine, InternalAccount::Scheduler];
-    let is_internal = fold_eq(user.key.directory(), UserKey::INTERNAL_DIRECTORY);
-    let account = accounts.into_iter().find(|a| is_internal && fold_eq(a.user_id(), user.key.id()));
+    let is_internal = same_name(user.key.directory(), UserKey::INTERNAL_DIRECTORY);
+    let account =
+        accounts.into_iter().find(|a| is_internal && same_name(a.user_id(), user.key.id()));
     let mut caller = Caller::user(user.id, user.key.clone(), Environment::default());
     if let Some(account) = account {
         caller.principal = Principal::Internal(account);
@@ -364,12 +365,12 @@ pub(crate) fn target(
         let draft = draft(site, kind, within, caller)?;
         return Ok(Target::New(kind, draft.map(Box::new)));
     };
-    if ["QmcSection", "HubSection", "Hub"].iter().any(|word| fold_eq(word, family)) {
+    if ["QmcSection", "HubSection", "Hub"].iter().any(|word| same_name(word, family)) {
         if rest.is_empty() || rest.contains('*') {
             let message = format!("name one section, such as {family}_{}", example(family));
             return Err(wrong(message, None));
         }
-        if !SECTIONS.iter().any(|section| fold_eq(section, text)) {
+        if !SECTIONS.iter().any(|section| same_name(section, text)) {
             let near = did_you_mean(closest(text, SECTIONS.iter().copied()));
             notes.push(format!("{text} is no section of this product{near}"));
         }
@@ -394,7 +395,7 @@ pub(crate) fn target(
         });
     }
     let mut found: Vec<Record<'_>> = rows(site, kind)
-        .filter(|record| names(*record).iter().any(|name| fold_eq(name, rest)))
+        .filter(|record| names(*record).iter().any(|name| same_name(name, rest)))
         .collect();
     found.sort_by_key(|record| record.id());
     match found.as_slice() {
@@ -557,35 +558,14 @@ fn draft(
                 stamp,
             })
         }
-        ResourceKind::SystemRule => Draft::Rule(SystemRule {
-            id: RuleId(Uuid::nil()),
-            category: RuleCategory::Security,
-            origin: RuleOrigin::Custom,
-            name: String::new(),
-            comment: String::new(),
-            condition: String::new(),
-            resource_filter: String::new(),
-            actions: 0,
-            context: 0,
-            is_forbidding: false,
-            is_disabled: false,
-            seed: None,
-            tags: Vec::new(),
-            stamp,
-        }),
+        ResourceKind::SystemRule => Draft::Rule(rules::blank(RuleId(Uuid::nil()), stamp)),
         ResourceKind::VirtualProxyConfig => Draft::VirtualProxy(VirtualProxy {
             id: VirtualProxyId(Uuid::nil()),
             ..crate::seed::new_entrance(stamp)
         }),
         kind => {
-            let pools = [
-                PoolKind::Professional,
-                PoolKind::Analyzer,
-                PoolKind::UserAccess,
-                PoolKind::LoginAccess,
-                PoolKind::AnalyzerCapacity,
-            ];
-            let Some(pool) = pools.into_iter().find(|&pool| pool_kind(pool) == kind) else {
+            let Some(pool) = rules::POOL_KINDS.into_iter().find(|&pool| pool_kind(pool) == kind)
+            else {
                 return Ok(None);
             };
             Draft::Pool(LicencePool {
@@ -602,13 +582,9 @@ fn draft(
 }
 
 fn example(family: &str) -> &'static str {
-    if fold_eq(family, "QmcSection") { "App" } else { "Home" }
+    if same_name(family, "QmcSection") { "App" } else { "Home" }
 }
 
 pub(crate) fn did_you_mean(meant: Option<&str>) -> String {
     meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
-}
-
-fn fold_eq(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other) || one.to_lowercase() == other.to_lowercase()
 }

@@ -209,7 +209,7 @@ const NO_STAMP: Stamp =
 /// What a rule is called that has no name yet.
 const UNNAMED: &str = "Unsaved rule";
 
-pub(super) fn blank(id: RuleId, stamp: Stamp) -> SystemRule {
+pub(crate) fn blank(id: RuleId, stamp: Stamp) -> SystemRule {
     SystemRule {
         id,
         category: RuleCategory::Security,
@@ -327,7 +327,8 @@ fn check_sync(rule: &SystemRule, kinds: KindSet, problems: &mut Problems) {
     }
 }
 
-const POOL_KINDS: [PoolKind; 5] = [
+/// Every kind of pool.
+pub(crate) const POOL_KINDS: [PoolKind; 5] = [
     PoolKind::Professional,
     PoolKind::Analyzer,
     PoolKind::UserAccess,
