@@ -42,6 +42,7 @@ pub mod address;
 pub mod attempts;
 pub mod password;
 pub mod persist;
+pub mod proof;
 pub mod scheme;
 pub mod secret;
 pub mod session;
@@ -51,6 +52,7 @@ pub use address::AddressBlock;
 pub use attempts::{Attempts, AttemptsRefused};
 pub use password::{PasswordError, Passwords};
 pub use persist::{SessionRow, SessionStore, SessionStoreError};
+pub use proof::{Proof, SamlSubject};
 pub use scheme::form::{Credential, CredentialSource, FormScheme};
 pub use scheme::{Answer, Person, Scheme, SignIn, SignInFailure, sign_in};
 pub use secret::{

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::proof::Proof;
 use crate::secret::SessionHash;
 
 /// One browser's stay at one entrance.
@@ -25,6 +26,8 @@ pub struct Session {
     pub address: Option<IpAddr>,
     /// Session attributes of the sign-in, name and value.
     pub attributes: Box<[(String, String)]>,
+    /// How its holder proved who they are; none for visitors.
+    pub proof: Option<Box<Proof>>,
     pub(crate) hash: SessionHash,
     last_active: AtomicI64,
     timeout_millis: AtomicI64,
@@ -55,6 +58,8 @@ pub(crate) struct Stored {
     address: Option<IpAddr>,
     #[serde(default)]
     attributes: Box<[(String, String)]>,
+    #[serde(default)]
+    proof: Option<Box<Proof>>,
     last_active: Moment,
     timeout_millis: i64,
 }
@@ -67,6 +72,7 @@ pub(crate) struct Beginning {
     pub(crate) principal: Principal,
     pub(crate) address: Option<IpAddr>,
     pub(crate) attributes: Box<[(String, String)]>,
+    pub(crate) proof: Option<Box<Proof>>,
     pub(crate) timeout_millis: i64,
     pub(crate) now: Moment,
 }
@@ -81,6 +87,7 @@ impl Session {
             started: from.now,
             address: from.address,
             attributes: from.attributes,
+            proof: from.proof,
             hash: from.hash,
             last_active: AtomicI64::new(from.now.0),
             timeout_millis: AtomicI64::new(from.timeout_millis),
@@ -100,6 +107,7 @@ impl Session {
             started: stored.started,
             address: stored.address,
             attributes: stored.attributes,
+            proof: stored.proof,
             hash,
             last_active: AtomicI64::new(last_active),
             timeout_millis: AtomicI64::new(stored.timeout_millis),
@@ -118,6 +126,7 @@ impl Session {
             started: self.started,
             address: self.address,
             attributes: self.attributes.clone(),
+            proof: self.proof.clone(),
             last_active: self.last_active(),
             timeout_millis: self.timeout_millis.load(Ordering::Relaxed),
         }

@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::address::AddressBlock;
 use crate::persist::{Forgetful, SessionRow, SessionStore, SessionStoreError};
+use crate::proof::Proof;
 use crate::secret::{NoRandomness, SessionHash, SessionSecret, random_token, random_uuid};
 use crate::session::{Beginning, Session, Stored};
 
@@ -43,6 +44,8 @@ pub struct NewSession {
     pub inactivity_minutes: u32,
     pub address: Option<IpAddr>,
     pub attributes: Vec<(String, String)>,
+    /// How its holder proved who they are; none for visitors.
+    pub proof: Option<Box<Proof>>,
 }
 
 /// A session that was just begun, with the only copy of its secret.
@@ -109,7 +112,14 @@ impl NewSession {
         principal: Principal,
         inactivity_minutes: u32,
     ) -> NewSession {
-        NewSession { entrance, principal, inactivity_minutes, address: None, attributes: vec![] }
+        NewSession {
+            entrance,
+            principal,
+            inactivity_minutes,
+            address: None,
+            attributes: vec![],
+            proof: None,
+        }
     }
 }
 
@@ -156,6 +166,7 @@ impl Sessions {
             principal: new.principal,
             address: new.address,
             attributes: new.attributes.into(),
+            proof: new.proof,
             timeout_millis: minutes(new.inactivity_minutes),
             now,
         }));
@@ -183,7 +194,7 @@ impl Sessions {
             counts.add(address);
         }
         let new =
-            NewSession { entrance, principal, inactivity_minutes, address, attributes: vec![] };
+            NewSession { address, ..NewSession::new(entrance, principal, inactivity_minutes) };
         self.start(new, now)
     }
 

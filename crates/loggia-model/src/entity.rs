@@ -3,10 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    AppId, Moment, NodeId, ObjectId, PoolId, Prefix, RuleId, StreamId, UserId, UserKey,
-    VirtualProxyId,
+pub use crate::entrance::{
+    AnonymousMode, AttributeMapping, AuthenticationMethod, HeaderSettings, JwtSettings,
+    LoadBalancing, OidcSettings, ProxyService, SameSite, SamlSettings, TicketSettings,
+    VirtualProxy, VisitorRates,
 };
+use crate::{AppId, Moment, NodeId, ObjectId, PoolId, RuleId, StreamId, UserId, UserKey};
 
 /// What every entity carries beside its own fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,51 +138,6 @@ pub struct SystemRule {
     pub is_disabled: bool,
     /// Identity of a shipped rule across upgrades.
     pub seed: Option<String>,
-    pub tags: Vec<String>,
-    pub stamp: Stamp,
-}
-
-/// Who may come in without signing in (`spec/access.md` §2.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum AnonymousMode {
-    /// 0: nobody.
-    Never,
-    /// 1: visitors, and people who sign in.
-    Allowed,
-    /// 2: visitors only.
-    Always,
-}
-
-/// A cookie's `SameSite` attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum SameSite {
-    Unset,
-    None,
-    Lax,
-    Strict,
-}
-
-/// An entrance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VirtualProxy {
-    pub id: VirtualProxyId,
-    pub prefix: Prefix,
-    pub description: String,
-    pub anonymous: AnonymousMode,
-    /// Unique per virtual proxy.
-    pub session_cookie: String,
-    /// Minutes, 1 to 43,200.
-    pub inactivity_minutes: u32,
-    /// Host names that may open sockets from other origins and be returned to after login.
-    pub host_allow_list: Vec<String>,
-    pub same_site_https: SameSite,
-    pub same_site_http: SameSite,
-    /// `Name: value` lines added to every response.
-    pub additional_headers: String,
-    pub extended_security: bool,
-    /// Most anonymous sessions at a time, over all and per address.
-    pub max_anonymous_sessions: u32,
-    pub max_anonymous_sessions_per_address: u32,
     pub tags: Vec<String>,
     pub stamp: Stamp,
 }

@@ -72,6 +72,10 @@ ids! {
     RuleId;
     /// A virtual proxy.
     VirtualProxyId;
+    /// A proxy service: what one node listens with.
+    ProxyServiceId;
+    /// A user directory that people are taken over from.
+    UserDirectoryId;
     /// A licence pool.
     PoolId;
     /// A node: one machine that opens apps.

@@ -5,14 +5,15 @@
 
 pub mod caller;
 pub mod entity;
+pub mod entrance;
 pub mod id;
 pub mod moment;
 pub mod name;
 
 pub use caller::{Caller, Environment, InternalAccount, Principal, RequestContext, SessionEnd};
 pub use id::{
-    AppId, IdError, NodeId, ObjectId, PoolId, RuleId, SessionId, StreamId, UserId, VirtualProxyId,
-    VisitorId,
+    AppId, IdError, NodeId, ObjectId, PoolId, ProxyServiceId, RuleId, SessionId, StreamId,
+    UserDirectoryId, UserId, VirtualProxyId, VisitorId,
 };
 pub use moment::Moment;
 pub use name::{Prefix, PrefixError, UserKey, UserKeyError};

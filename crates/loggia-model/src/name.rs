@@ -32,7 +32,7 @@ pub enum PrefixError {
 
 impl Prefix {
     /// First segments that the product answers itself under the default virtual proxy.
-    pub const RESERVED: [&'static str; 20] = [
+    pub const RESERVED: [&'static str; 22] = [
         "api",
         "app",
         "appcontent",
@@ -46,10 +46,12 @@ impl Prefix {
         "loggedout",
         "logout",
         "metrics",
+        "oidcauthn",
         "qmc",
         "qps",
         "qrs",
         "readyz",
+        "samlauthn",
         "sense",
         "single",
         "tempcontent",

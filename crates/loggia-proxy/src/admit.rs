@@ -27,6 +27,8 @@ pub enum Admission {
     ReplaceByVisitor,
     /// Lead the browser to the login page, and back afterwards.
     SignIn,
+    /// Lead the browser to the identity provider, which may show nothing, and back afterwards.
+    TrySilently,
     /// Answer that the caller must sign in.
     Unauthenticated,
     /// Open the socket only to say that the caller must sign in.
@@ -41,21 +43,20 @@ pub struct Ask {
     pub is_get: bool,
     /// The query has `forceAuthentication=yes`.
     pub forces_sign_in: bool,
+    /// Single sign-on can be tried without showing anything, and was not tried before.
+    pub can_try_silently: bool,
 }
 
 /// Decides.
 #[must_use]
 pub fn admit(mode: AnonymousMode, presented: Presented, ask: Ask) -> Admission {
-    match (mode, presented) {
-        (AnonymousMode::Never | AnonymousMode::Allowed, Presented::User) => Admission::Use,
-        (AnonymousMode::Always, Presented::Visitor) => Admission::Use,
-        (AnonymousMode::Allowed, Presented::Visitor) => {
-            if ask.forces_sign_in && ask.need != Need::Nobody {
-                sign_in(ask)
-            } else {
-                Admission::Use
-            }
+    if mode == AnonymousMode::SilentFirst {
+        let is_page = ask.need == Need::Page && ask.is_get && !ask.forces_sign_in;
+        if presented == Presented::Nothing && is_page && ask.can_try_silently {
+            return Admission::TrySilently;
         }
+    }
+    match (mode, presented) {
         (AnonymousMode::Always, Presented::User) => {
             if ask.need == Need::Nobody {
                 Admission::Nobody
@@ -63,15 +64,26 @@ pub fn admit(mode: AnonymousMode, presented: Presented, ask: Ask) -> Admission {
                 Admission::ReplaceByVisitor
             }
         }
+        (_, Presented::User) => Admission::Use,
+        (AnonymousMode::Always, Presented::Visitor) => Admission::Use,
+        (AnonymousMode::Allowed | AnonymousMode::SilentFirst, Presented::Visitor) => {
+            if ask.forces_sign_in && ask.need != Need::Nobody {
+                sign_in(ask)
+            } else {
+                Admission::Use
+            }
+        }
         // A visitor's session of a time when visitors were admitted counts for nothing.
         (AnonymousMode::Never, Presented::Nothing | Presented::Visitor) => {
             if ask.need == Need::Nobody { Admission::Nobody } else { sign_in(ask) }
         }
         (_, Presented::Nothing) if ask.need == Need::Nobody => Admission::Nobody,
-        (AnonymousMode::Allowed, Presented::Nothing) if ask.forces_sign_in => sign_in(ask),
-        (AnonymousMode::Allowed | AnonymousMode::Always, Presented::Nothing) => {
-            Admission::BeginVisitor
+        (AnonymousMode::Allowed | AnonymousMode::SilentFirst, Presented::Nothing)
+            if ask.forces_sign_in =>
+        {
+            sign_in(ask)
         }
+        (_, Presented::Nothing) => Admission::BeginVisitor,
     }
 }
 
@@ -105,13 +117,20 @@ mod tests {
             ("asset", Need::Nobody, true, false),
         ] {
             writeln!(table, "{label}").unwrap();
-            for mode in [AnonymousMode::Never, AnonymousMode::Allowed, AnonymousMode::Always] {
+            for mode in [
+                AnonymousMode::Never,
+                AnonymousMode::Allowed,
+                AnonymousMode::Always,
+                AnonymousMode::SilentFirst,
+            ] {
                 let outcome = |presented| {
-                    format!("{:?}", admit(mode, presented, Ask { need, is_get, forces_sign_in }))
+                    let can_try_silently = true;
+                    let ask = Ask { need, is_get, forces_sign_in, can_try_silently };
+                    format!("{:?}", admit(mode, presented, ask))
                 };
                 writeln!(
                     table,
-                    "  {:8} none {:16} visitor {:16} user {}",
+                    "  {:11} none {:16} visitor {:16} user {}",
                     format!("{mode:?}"),
                     outcome(Presented::Nothing),
                     outcome(Presented::Visitor),
@@ -122,37 +141,45 @@ mod tests {
         }
         expect![[r#"
             GET page
-              Never    none SignIn           visitor SignIn           user Use
-              Allowed  none BeginVisitor     visitor Use              user Use
-              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+              Never       none SignIn           visitor SignIn           user Use
+              Allowed     none BeginVisitor     visitor Use              user Use
+              Always      none BeginVisitor     visitor Use              user ReplaceByVisitor
+              SilentFirst none TrySilently      visitor Use              user Use
             GET page, forceAuthentication
-              Never    none SignIn           visitor SignIn           user Use
-              Allowed  none SignIn           visitor SignIn           user Use
-              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+              Never       none SignIn           visitor SignIn           user Use
+              Allowed     none SignIn           visitor SignIn           user Use
+              Always      none BeginVisitor     visitor Use              user ReplaceByVisitor
+              SilentFirst none SignIn           visitor SignIn           user Use
             POST page
-              Never    none Unauthenticated  visitor Unauthenticated  user Use
-              Allowed  none BeginVisitor     visitor Use              user Use
-              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+              Never       none Unauthenticated  visitor Unauthenticated  user Use
+              Allowed     none BeginVisitor     visitor Use              user Use
+              Always      none BeginVisitor     visitor Use              user ReplaceByVisitor
+              SilentFirst none BeginVisitor     visitor Use              user Use
             GET rest
-              Never    none Unauthenticated  visitor Unauthenticated  user Use
-              Allowed  none BeginVisitor     visitor Use              user Use
-              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+              Never       none Unauthenticated  visitor Unauthenticated  user Use
+              Allowed     none BeginVisitor     visitor Use              user Use
+              Always      none BeginVisitor     visitor Use              user ReplaceByVisitor
+              SilentFirst none BeginVisitor     visitor Use              user Use
             POST rest
-              Never    none Unauthenticated  visitor Unauthenticated  user Use
-              Allowed  none BeginVisitor     visitor Use              user Use
-              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+              Never       none Unauthenticated  visitor Unauthenticated  user Use
+              Allowed     none BeginVisitor     visitor Use              user Use
+              Always      none BeginVisitor     visitor Use              user ReplaceByVisitor
+              SilentFirst none BeginVisitor     visitor Use              user Use
             socket
-              Never    none TellSocket       visitor TellSocket       user Use
-              Allowed  none BeginVisitor     visitor Use              user Use
-              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+              Never       none TellSocket       visitor TellSocket       user Use
+              Allowed     none BeginVisitor     visitor Use              user Use
+              Always      none BeginVisitor     visitor Use              user ReplaceByVisitor
+              SilentFirst none BeginVisitor     visitor Use              user Use
             GET rest, forceAuthentication
-              Never    none Unauthenticated  visitor Unauthenticated  user Use
-              Allowed  none Unauthenticated  visitor Unauthenticated  user Use
-              Always   none BeginVisitor     visitor Use              user ReplaceByVisitor
+              Never       none Unauthenticated  visitor Unauthenticated  user Use
+              Allowed     none Unauthenticated  visitor Unauthenticated  user Use
+              Always      none BeginVisitor     visitor Use              user ReplaceByVisitor
+              SilentFirst none Unauthenticated  visitor Unauthenticated  user Use
             asset
-              Never    none Nobody           visitor Nobody           user Use
-              Allowed  none Nobody           visitor Use              user Use
-              Always   none Nobody           visitor Use              user Nobody
+              Never       none Nobody           visitor Nobody           user Use
+              Allowed     none Nobody           visitor Use              user Use
+              Always      none Nobody           visitor Use              user Nobody
+              SilentFirst none Nobody           visitor Use              user Use
         "#]]
         .assert_eq(&table);
     }

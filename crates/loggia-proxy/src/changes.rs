@@ -63,7 +63,7 @@ fn dismiss(sessions: &Sessions, entrance: &VirtualProxy) -> usize {
         AnonymousMode::Always => sessions.end_where(SessionEnd::Closed, |session| {
             session.entrance == entrance.id && !session.is_anonymous()
         }),
-        AnonymousMode::Allowed => 0,
+        AnonymousMode::Allowed | AnonymousMode::SilentFirst => 0,
     }
 }
 

@@ -48,6 +48,38 @@ pub fn form(entrance: &VirtualProxy, secret: &str, is_secure: bool) -> Option<He
     line(&form_name(entrance), secret, entrance, is_secure, SameSite::Strict, Some(3_600))
 }
 
+/// What the cookie says that keeps single sign-on from being tried again and again.
+const TRIED: &str = "tried";
+const LEFT: &str = "left";
+
+/// Whether this browser was asked for silent single sign-on a while ago, or logged out on purpose.
+#[must_use]
+pub fn was_tried(entrance: &VirtualProxy, headers: &HeaderMap) -> bool {
+    values(headers, &silent_name(entrance)).next().is_some()
+}
+
+/// Whether this browser logged out on purpose a while ago: it must be able to choose anew.
+#[must_use]
+pub fn has_left(entrance: &VirtualProxy, headers: &HeaderMap) -> bool {
+    values(headers, &silent_name(entrance)).any(|value| value == LEFT)
+}
+
+/// The line that remembers for a while that single sign-on was tried.
+#[must_use]
+pub fn tried(entrance: &VirtualProxy, is_secure: bool) -> Option<HeaderValue> {
+    line(&silent_name(entrance), TRIED, entrance, is_secure, SameSite::Lax, Some(600))
+}
+
+/// The line that remembers for a while that somebody logged out on purpose.
+#[must_use]
+pub fn left(entrance: &VirtualProxy, is_secure: bool) -> Option<HeaderValue> {
+    line(&silent_name(entrance), LEFT, entrance, is_secure, SameSite::Lax, Some(600))
+}
+
+fn silent_name(entrance: &VirtualProxy) -> String {
+    format!("{}-Silent", entrance.session_cookie)
+}
+
 /// The line that takes the form's cookie away.
 #[must_use]
 pub fn no_form(entrance: &VirtualProxy, is_secure: bool) -> Option<HeaderValue> {

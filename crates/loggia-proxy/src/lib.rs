@@ -27,6 +27,7 @@ pub mod edge;
 pub mod framing;
 pub mod headers;
 pub mod host;
+mod method;
 pub mod page;
 pub mod problem;
 mod proxy;

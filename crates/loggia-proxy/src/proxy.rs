@@ -8,7 +8,9 @@ use axum::response::Response;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use loggia_auth::{BeginError, NewSession, Scheme, Session, SessionSecret, Sessions, VisitorCaps};
+use loggia_auth::{
+    BeginError, NewSession, Proof, Scheme, Session, SessionSecret, Sessions, VisitorCaps,
+};
 use loggia_model::entity::{AnonymousMode, VirtualProxy};
 use loggia_model::{Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd};
 use loggia_repository::{Code, Refusal, Repository, Site};
@@ -248,6 +250,7 @@ impl Proxy {
                 .query
                 .get("forceAuthentication")
                 .is_some_and(|value| value.eq_ignore_ascii_case("yes")),
+            can_try_silently: false,
         };
         let mut entered = Entered {
             screened,
@@ -262,6 +265,11 @@ impl Proxy {
         if entered.screened.is_socket && !self.origin_is_allowed(&entered, &parts.headers) {
             return Passage::Answer(self.foreign_origin(&entered, &parts.headers));
         }
+        let ask = Ask {
+            can_try_silently: Proxy::can_try_silently(&entered)
+                && !cookie::was_tried(&entered.entrance, &parts.headers),
+            ..ask
+        };
         match admit(entered.entrance.anonymous, presented, ask) {
             Admission::Use => {
                 if let Some(session) = session {
@@ -282,6 +290,12 @@ impl Proxy {
             }
             Admission::SignIn => {
                 let location = entered.login_with_target();
+                let mut response = redirect(StatusCode::FOUND, &location);
+                self.finish(&entered, &mut response);
+                return Passage::Answer(response);
+            }
+            Admission::TrySilently => {
+                let location = format!("{}&silent=yes", entered.login_with_target());
                 let mut response = redirect(StatusCode::FOUND, &location);
                 self.finish(&entered, &mut response);
                 return Passage::Answer(response);
@@ -371,11 +385,13 @@ impl Proxy {
         entered: &Entered,
         principal: Principal,
         attributes: Vec<(String, String)>,
+        proof: Proof,
         now: Moment,
     ) -> Result<Option<HeaderValue>, BeginError> {
         let new = NewSession {
             address: Some(entered.screened.address),
             attributes,
+            proof: Some(Box::new(proof)),
             ..NewSession::new(entered.entrance.id, principal, entered.entrance.inactivity_minutes)
         };
         let begun = self.shared.sessions.begin(new, now)?;
@@ -573,6 +589,7 @@ fn entrance_block(entrance: &VirtualProxy) -> Value {
     let anonymous = match entrance.anonymous {
         AnonymousMode::Never => "never",
         AnonymousMode::Allowed => "allowed",
+        AnonymousMode::SilentFirst => "silentFirst",
         AnonymousMode::Always => "always",
     };
     json!({ "prefix": entrance.prefix.as_str(), "anonymous": anonymous })

@@ -23,10 +23,22 @@ pub enum Route {
     SocketPage(SocketName),
     Login,
     Logout,
+    /// `logout/others`: end the caller's other sessions.
+    OtherSessions,
     LoggedOut,
+    /// Where an OpenID Connect provider sends the browser back to.
+    OidcReturn,
+    /// Where a SAML identity provider sends assertions to.
+    SamlAssertion,
+    /// Single logout of SAML, both ways.
+    SamlLogout,
+    /// What the identity provider must know of us.
+    SamlMetadata,
     /// `qps/user`: who am I.
     Personal,
     CsrfToken,
+    /// `qps/restarted`: the server answers again.
+    Restarted,
     HubApi,
     AppApi {
         app: String,
@@ -112,6 +124,11 @@ impl Route {
             Route::Root
             | Route::Login
             | Route::Logout
+            | Route::OidcReturn
+            | Route::SamlAssertion
+            | Route::SamlLogout
+            | Route::SamlMetadata
+            | Route::Restarted
             | Route::LoggedOut
             | Route::Personal
             | Route::Asset(_)
@@ -122,6 +139,7 @@ impl Route {
             Route::Hub { .. } | Route::App { .. } => Need::Page,
             Route::Socket(_) => Need::Socket,
             Route::CsrfToken
+            | Route::OtherSessions
             | Route::HubApi
             | Route::AppApi { .. }
             | Route::Qrs(_)
@@ -156,9 +174,15 @@ fn route(segments: &[String], is_socket: bool) -> Route {
         ("readyz", []) => Route::Ready,
         ("login", []) => Route::Login,
         ("logout", []) => Route::Logout,
+        ("logout", ["others"]) => Route::OtherSessions,
+        ("oidcauthn", []) => Route::OidcReturn,
+        ("samlauthn", []) => Route::SamlAssertion,
+        ("samlauthn", ["slo"]) => Route::SamlLogout,
+        ("samlauthn", ["metadata"]) => Route::SamlMetadata,
         ("loggedout", []) => Route::LoggedOut,
         ("qps", [word]) if word.eq_ignore_ascii_case("user") => Route::Personal,
         ("qps", [word]) if word.eq_ignore_ascii_case("csrftoken") => Route::CsrfToken,
+        ("qps", [word]) if word.eq_ignore_ascii_case("restarted") => Route::Restarted,
         ("api", ["v1", "hub"]) => Route::HubApi,
         ("api", ["v1", "apps", app]) => Route::AppApi { app: (*app).to_owned() },
         ("qrs", rest) => {

@@ -6,7 +6,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::LengthLimitError;
 use loggia_auth::secret::form_token;
-use loggia_auth::{Person, SessionSecret, SignIn, SignInFailure, sign_in};
+use loggia_auth::{Person, Proof, SessionSecret, SignIn, SignInFailure, sign_in};
 use loggia_model::entity::AnonymousMode;
 use loggia_model::{Moment, Prefix, Principal, SessionEnd};
 use loggia_repository::{Code, Gate, Refusal};
@@ -15,6 +15,7 @@ use tracing::info;
 
 use crate::cookie;
 use crate::host::Origin;
+use crate::method::Manner;
 use crate::page::{Html, Page, PageKind};
 use crate::path::CanonicalPath;
 use crate::problem::{Link, Problem, page_response};
@@ -40,7 +41,7 @@ impl Proxy {
             return self.refuse(entered, &problem, headers);
         }
         match *method {
-            Method::GET | Method::HEAD => self.show_login(entered, headers),
+            Method::GET | Method::HEAD => self.show_login(entered, headers).await,
             Method::POST => self.do_login(entered, headers, body).await,
             _ => self.wrong_method(entered, headers, "GET, POST"),
         }
@@ -90,7 +91,9 @@ impl Proxy {
         let hub = format!("{base}/hub");
         (problem.action, problem.secondary) = match entered.entrance.anonymous {
             AnonymousMode::Never => (Some(login), None),
-            AnonymousMode::Allowed => (Some(login), Some(Link::new("Go on as a visitor", hub))),
+            AnonymousMode::Allowed | AnonymousMode::SilentFirst => {
+                (Some(login), Some(Link::new("Go on as a visitor", hub)))
+            }
             AnonymousMode::Always => (Some(Link::new("Go to the hub", hub)), None),
         };
         problem.page(&self.shared().templates, self.block(entered))
@@ -183,13 +186,34 @@ impl Proxy {
         })
     }
 
-    fn show_login(&self, entered: &Entered, headers: &HeaderMap) -> Response {
+    async fn show_login(&self, entered: &Entered, headers: &HeaderMap) -> Response {
         let target = self.target(entered, &entered.screened.query);
         let is_user = entered.guest.as_ref().is_some_and(|guest| !guest.session.is_anonymous());
         if is_user {
             return redirect(StatusCode::SEE_OTHER, &target);
         }
+        let manner = self.manner(entered, headers);
+        if let Some(mut away) = self.lead_to_provider(entered, headers, &target, manner).await {
+            if manner == Manner::Silent
+                && let Some(tried) = cookie::tried(&entered.entrance, entered.screened.is_secure)
+            {
+                away.headers_mut().append(header::SET_COOKIE, tried);
+            }
+            return away;
+        }
         self.login_page(entered, headers, &target, "", None)
+    }
+
+    fn manner(&self, entered: &Entered, headers: &HeaderMap) -> Manner {
+        let asks_silently = entered.screened.query.get("silent") == Some("yes")
+            && entered.entrance.anonymous == AnonymousMode::SilentFirst;
+        if asks_silently && Proxy::can_try_silently(entered) {
+            Manner::Silent
+        } else if cookie::has_left(&entered.entrance, headers) {
+            Manner::AskAnew
+        } else {
+            Manner::Ask
+        }
     }
 
     /// The form, with what was typed before and why that did not do.
@@ -290,7 +314,7 @@ impl Proxy {
             now,
         };
         match sign_in(&self.shared().schemes, &presented).await {
-            Ok(person) => match self.let_in(entered, headers, person, &target) {
+            Ok(person) => match self.let_in(entered, headers, person, Proof::by("form"), &target) {
                 Ok(response) => response,
                 Err(problem) => self.refuse(entered, &problem, headers),
             },
@@ -304,11 +328,12 @@ impl Proxy {
 
     /// A session for somebody who proved who they are. The visitor's session, if there was one,
     /// is dead afterwards.
-    fn let_in(
+    pub(crate) fn let_in(
         &self,
         entered: &Entered,
         headers: &HeaderMap,
         person: Person,
+        proof: Proof,
         target: &str,
     ) -> Result<Response, Box<Problem>> {
         let now = self.now();
@@ -325,7 +350,7 @@ impl Proxy {
             return Err(Box::new(Problem::of_refusal(&refusal, &entered.reader())));
         }
         let cookie = self
-            .begin_user(entered, principal.clone(), person.attributes, now)
+            .begin_user(entered, principal.clone(), person.attributes, proof, now)
             .map_err(|error| internal(&error))?;
         if let Some(guest) = &entered.guest {
             let before = &guest.caller.principal;
@@ -379,7 +404,7 @@ impl Proxy {
     }
 
     /// Where to go after login: what was asked for if that is ours, else the hub.
-    fn target(&self, entered: &Entered, query: &Query) -> String {
+    pub(crate) fn target(&self, entered: &Entered, query: &Query) -> String {
         let asked = match (query.get("target"), query.get("targetUri")) {
             (Some(path), _) => {
                 Target::from_path(path).or_else(|| Target::from_uri(path, &entered.screened.host))
@@ -406,13 +431,14 @@ impl Proxy {
 
     fn without_cookie(&self, entered: &Entered, mut response: Response) -> Response {
         let gone = cookie::no_session(&entered.entrance, entered.screened.is_secure);
-        if let Some(gone) = gone {
-            response.headers_mut().append(header::SET_COOKIE, gone);
+        let left = cookie::left(&entered.entrance, entered.screened.is_secure);
+        for line in gone.into_iter().chain(left) {
+            response.headers_mut().append(header::SET_COOKIE, line);
         }
         response
     }
 
-    fn nobody_logs_in(&self, entered: &Entered) -> Problem {
+    pub(crate) fn nobody_logs_in(&self, entered: &Entered) -> Problem {
         let mut problem = Problem::nothing_here(&entered.reader(), self.now());
         problem.text = "Nobody logs in at this entrance: it is for visitors.".to_owned();
         problem

@@ -20,7 +20,8 @@ const PROPERTIES: &[&str] = &[
     "customProperties.definition.name",
 ];
 
-pub const ANONYMOUS_MODES: &[(i64, &str)] = &[(0, "Never"), (1, "Optional"), (2, "Always")];
+pub const ANONYMOUS_MODES: &[(i64, &str)] =
+    &[(0, "Never"), (1, "Optional"), (2, "Always"), (3, "SilentSignOnFirst")];
 pub const SAME_SITES: &[(i64, &str)] = &[(0, "NotSet"), (1, "None"), (2, "Lax"), (3, "Strict")];
 pub const AUTHENTICATION_METHODS: &[(i64, &str)] = &[
     (0, "Ticket"),

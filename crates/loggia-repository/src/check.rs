@@ -273,6 +273,12 @@ impl Gates {
             AnonymousMode::Always => {
                 (GateOutcome::Pass, "anonymous access mode is 2: visitors only".to_owned(), None)
             }
+            AnonymousMode::SilentFirst => (
+                GateOutcome::Pass,
+                "anonymous access mode is 3: whom single sign-on does not recognise is a visitor"
+                    .to_owned(),
+                None,
+            ),
         };
         self.report("anonymous mode", outcome, finding, mend);
     }

@@ -104,7 +104,7 @@ pub(crate) enum Draft {
     App(App),
     AppObject(AppObject),
     Rule(SystemRule),
-    VirtualProxy(VirtualProxy),
+    VirtualProxy(Box<VirtualProxy>),
     Pool(LicencePool),
 }
 
@@ -559,10 +559,10 @@ fn draft(
             })
         }
         ResourceKind::SystemRule => Draft::Rule(rules::blank(RuleId(Uuid::nil()), stamp)),
-        ResourceKind::VirtualProxyConfig => Draft::VirtualProxy(VirtualProxy {
+        ResourceKind::VirtualProxyConfig => Draft::VirtualProxy(Box::new(VirtualProxy {
             id: VirtualProxyId(Uuid::nil()),
             ..crate::seed::new_entrance(stamp)
-        }),
+        })),
         kind => {
             let Some(pool) = rules::POOL_KINDS.into_iter().find(|&pool| pool_kind(pool) == kind)
             else {

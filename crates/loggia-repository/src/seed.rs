@@ -5,8 +5,9 @@
 //! Custom and is never touched again.
 
 use loggia_model::entity::{
-    AnonymousMode, RuleCategory, RuleOrigin, SameSite, Stamp, Stream, SystemRule, User,
-    VirtualProxy,
+    AnonymousMode, AuthenticationMethod, HeaderSettings, JwtSettings, LoadBalancing, OidcSettings,
+    RuleCategory, RuleOrigin, SameSite, SamlSettings, Stamp, Stream, SystemRule, TicketSettings,
+    User, VirtualProxy, VisitorRates,
 };
 use loggia_model::{Moment, Prefix, RuleId, StreamId, UserId, UserKey, VirtualProxyId};
 use loggia_rules::Category;
@@ -56,7 +57,7 @@ fn missing<'s>(
         changes.extend(accounts(&stamp));
         changes.push(Change::PutStream(stream(EVERYONE, "Everyone", &stamp)));
         changes.push(Change::PutStream(stream(MONITORING, "Monitoring apps", &stamp)));
-        changes.push(Change::PutVirtualProxy(default_entrance(&stamp)));
+        changes.push(Change::PutVirtualProxy(Box::new(default_entrance(&stamp))));
         changes.push(Change::PutSeed { seed: "site".to_owned(), version: 1 });
     }
     for shipped in shipped {
@@ -145,6 +146,23 @@ pub(crate) fn new_entrance(stamp: Stamp) -> VirtualProxy {
         extended_security: false,
         max_anonymous_sessions: 500,
         max_anonymous_sessions_per_address: 20,
+        lifetime_minutes: None,
+        cookie_domain: String::new(),
+        is_secure_https: true,
+        is_secure_http: false,
+        visitor_rates: VisitorRates::default(),
+        method: AuthenticationMethod::Ticket,
+        ticket: TicketSettings::default(),
+        header: HeaderSettings::default(),
+        saml: SamlSettings { signing_algorithm: 1, ..SamlSettings::default() },
+        jwt: JwtSettings::default(),
+        oidc: OidcSettings::default(),
+        load_balancing: LoadBalancing::default(),
+        session_module_uri: String::new(),
+        load_balancing_module_uri: String::new(),
+        magic_link_host: String::new(),
+        magic_link_name: String::new(),
+        custom_properties: Vec::new(),
         tags: Vec::new(),
         stamp,
     }

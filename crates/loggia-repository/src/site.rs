@@ -198,7 +198,8 @@ impl Site {
                 Change::PutRule(rule) => rules.put(rule),
                 Change::DeleteRule(id) => rules.delete(*id),
                 Change::PutVirtualProxy(entrance) => {
-                    let before = site.virtual_proxies.put(entrance.id, Arc::new(entrance.clone()));
+                    let kept = Arc::new(VirtualProxy::clone(entrance));
+                    let before = site.virtual_proxies.put(entrance.id, kept);
                     if before.as_deref() != Some(entrance) {
                         site.touch(ResourceKind::VirtualProxyConfig);
                     }

@@ -131,7 +131,7 @@ pub enum Change {
     },
     PutRule(StoredRule),
     DeleteRule(RuleId),
-    PutVirtualProxy(VirtualProxy),
+    PutVirtualProxy(Box<VirtualProxy>),
     DeleteVirtualProxy(VirtualProxyId),
     /// Remembers that shipped content was laid down, also once somebody has deleted it.
     PutSeed {

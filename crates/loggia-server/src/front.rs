@@ -92,6 +92,12 @@ impl Front {
             Route::Logout => self.proxy.logout(entered, &method, headers, body).await,
             Route::LoggedOut => self.proxy.logged_out(entered),
             Route::Personal => self.proxy.personal(entered, &method, headers),
+            Route::OtherSessions
+            | Route::OidcReturn
+            | Route::SamlAssertion
+            | Route::SamlLogout
+            | Route::SamlMetadata => self.nothing_here(entered, headers),
+            Route::Restarted => plain(StatusCode::OK, ""),
             Route::CsrfToken => self.proxy.csrf_token(entered),
             Route::Socket(name) => {
                 let name = name.clone();

@@ -166,6 +166,7 @@ pub(crate) fn read(repository: &Repository, mut body: Body) -> Result<VirtualPro
         body.choice("anonymousAccessMode", ANONYMOUS_MODES).map(|number| match number {
             0 => AnonymousMode::Never,
             1 => AnonymousMode::Allowed,
+            3 => AnonymousMode::SilentFirst,
             _ => AnonymousMode::Always,
         });
     let same_site_https = body.choice("sameSiteAttributeHttps", SAME_SITES).map(same_site);
@@ -229,6 +230,7 @@ fn mode_number(mode: AnonymousMode) -> u8 {
         AnonymousMode::Never => 0,
         AnonymousMode::Allowed => 1,
         AnonymousMode::Always => 2,
+        AnonymousMode::SilentFirst => 3,
     }
 }
 

@@ -212,6 +212,7 @@ fn mode_name(mode: AnonymousMode) -> &'static str {
     match mode {
         AnonymousMode::Never => "never",
         AnonymousMode::Allowed => "allowed",
+        AnonymousMode::SilentFirst => "silentFirst",
         AnonymousMode::Always => "always",
     }
 }

@@ -86,7 +86,7 @@ impl Repository {
             }
             check(site, &entrance, problems)?;
             let warnings = warnings(site, &entrance);
-            let change = Change::PutVirtualProxy(entrance.clone());
+            let change = Change::PutVirtualProxy(Box::new(entrance.clone()));
             Ok((vec![change], Saved { value: Arc::new(entrance), warnings }))
         })
     }
@@ -123,7 +123,7 @@ impl Repository {
             check(site, &entrance, problems)?;
             entrance.stamp = guard.restamp(&before.stamp);
             let warnings = warnings(site, &entrance);
-            let change = Change::PutVirtualProxy(entrance.clone());
+            let change = Change::PutVirtualProxy(Box::new(entrance.clone()));
             Ok((vec![change], Saved { value: Arc::new(entrance), warnings }))
         })
     }

@@ -1,0 +1,51 @@
+//! Which way does an entrance sign people in? The login route asks here, and so does the entrance
+//! that tries single sign-on before it takes somebody for a visitor.
+
+mod oidc;
+mod saml;
+mod ticket;
+
+use axum::response::Response;
+use http::HeaderMap;
+use loggia_model::entity::AuthenticationMethod;
+
+use crate::proxy::{Entered, Proxy};
+
+/// How to ask for a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// The person pressed *Log in* or asked for a page that needs it.
+    Ask,
+    /// Nothing may be shown: whoever is not signed in at the provider comes back as a visitor.
+    Silent,
+    /// The person logged out on purpose: the provider must let them choose again.
+    AskAnew,
+}
+
+impl Proxy {
+    /// Whether single sign-on can be tried without showing anything.
+    pub(crate) fn can_try_silently(entered: &Entered) -> bool {
+        matches!(entered.entrance.method, AuthenticationMethod::Oidc | AuthenticationMethod::Saml)
+    }
+
+    /// Leads the browser to where people of this entrance sign in, and back to `target` afterwards;
+    /// none where that is the built-in form.
+    pub(crate) async fn lead_to_provider(
+        &self,
+        entered: &Entered,
+        headers: &HeaderMap,
+        target: &str,
+        manner: Manner,
+    ) -> Option<Response> {
+        match entered.entrance.method {
+            AuthenticationMethod::Oidc => {
+                Some(self.begin_oidc(entered, headers, target, manner).await)
+            }
+            AuthenticationMethod::Saml => Some(self.begin_saml(entered, headers, target, manner)),
+            AuthenticationMethod::Ticket => self.lead_to_module(entered, target),
+            AuthenticationMethod::HeaderStatic
+            | AuthenticationMethod::HeaderDynamic
+            | AuthenticationMethod::Jwt => Some(self.credential_is_missing(entered, headers)),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Signing in by SAML 2.0.
+
+use axum::response::Response;
+use http::HeaderMap;
+
+use crate::method::Manner;
+use crate::proxy::{Entered, Proxy};
+
+impl Proxy {
+    pub(crate) fn begin_saml(
+        &self,
+        entered: &Entered,
+        headers: &HeaderMap,
+        _target: &str,
+        _manner: Manner,
+    ) -> Response {
+        self.refuse(entered, &self.nobody_logs_in(entered), headers)
+    }
+}
