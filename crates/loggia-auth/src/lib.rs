@@ -41,6 +41,7 @@
 pub mod address;
 pub mod attempts;
 pub mod password;
+pub mod pending;
 pub mod persist;
 pub mod proof;
 pub mod scheme;
@@ -51,6 +52,7 @@ pub mod sessions;
 pub use address::AddressBlock;
 pub use attempts::{Attempts, AttemptsRefused};
 pub use password::{PasswordError, Passwords};
+pub use pending::{Pending, PendingLimits};
 pub use persist::{SessionRow, SessionStore, SessionStoreError};
 pub use proof::{Proof, SamlSubject};
 pub use scheme::form::{Credential, CredentialSource, FormScheme};
