@@ -20,7 +20,7 @@ export interface PageData {
 
 export interface Entrance {
   readonly prefix: string
-  readonly anonymous: 'never' | 'allowed' | 'always'
+  readonly anonymous: 'never' | 'allowed' | 'always' | 'silentFirst'
 }
 
 export interface Me {
@@ -126,7 +126,7 @@ export const message = record<Message>({
 
 export const pageData: Decode<PageData> = record<PageData>({
   base: text,
-  entrance: record<Entrance>({ prefix: words, anonymous: or(oneOf('never', 'allowed', 'always'), 'never') }),
+  entrance: record<Entrance>({ prefix: words, anonymous: or(oneOf('never', 'allowed', 'always', 'silentFirst'), 'never') }),
   product: record<PageData['product']>({ name: or(text, 'Loggia'), version: words }),
   me: record<Me>({
     isAnonymous: flag,

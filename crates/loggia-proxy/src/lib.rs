@@ -34,7 +34,7 @@ mod proxy;
 mod sign_in;
 
 pub use proxy::{Entered, Guest, Ingredients, OnUpgrade, Passage, Proxy, redirect};
-pub use sign_in::json_response;
+pub use sign_in::{json_response, written_json};
 pub mod path;
 pub mod query;
 pub mod route;

@@ -1,7 +1,7 @@
 //! Pages: the built HTML files with three marks, filled with a title, a data block for the page's
 //! own code, and HTML that says the same to those without it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 
@@ -28,10 +28,27 @@ pub struct Page {
 /// Where the built files come from.
 #[derive(Clone)]
 pub struct Templates {
-    load: Arc<Load>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    load: Box<Load>,
+    /// The templates as they were first read; not used in debug builds, where the pages can be
+    /// rebuilt under a running server.
+    read: [OnceLock<Option<Template>>; 4],
 }
 
 type Load = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// A built file, cut at its marks.
+struct Template(Vec<Piece>);
+
+enum Piece {
+    Text(String),
+    Title,
+    Content,
+    Data,
+}
 
 /// HTML text in which everything that is not ours is escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,30 +69,82 @@ impl Templates {
     /// `load` gives the text of a built file, such as `hub.html`.
     #[must_use]
     pub fn new(load: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Templates {
-        Templates { load: Arc::new(load) }
+        let read = std::array::from_fn(|_| OnceLock::new());
+        Templates { shared: Arc::new(Shared { load: Box::new(load), read }) }
     }
 
     /// The finished page.
     #[must_use]
     pub fn fill(&self, page: &Page) -> String {
-        let title = Html::text(&format!("{} · {PRODUCT}", page.title));
-        match (self.load)(page.kind.file()) {
-            Some(template) => template
-                .replace("<!--loggia:title-->", title.as_str())
-                .replace("<!--loggia:content-->", page.content.as_str())
-                .replace("<!--loggia:data-->", &data_block(&page.data)),
-            // The server works without the built pages; it says how to get them.
-            None => format!(
-                "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-                 <title>{}</title></head><body>{}<hr><p>The web pages are not built. Run \
-                 <code>cargo xtask demo</code>, or <code>npm ci &amp;&amp; npm run build</code> in \
-                 <code>web</code>, and build the server again.</p>{}</body></html>",
-                title.as_str(),
-                page.content.as_str(),
-                data_block(&page.data)
-            ),
+        self.fill_written(page.kind, &page.title, page.content.as_str(), &written(&page.data))
+    }
+
+    /// The finished page of content and a data block that are written already, the block by
+    /// [`written`].
+    #[must_use]
+    pub fn fill_written(&self, kind: PageKind, title: &str, content: &str, data: &str) -> String {
+        let title = Html::text(&format!("{title} · {PRODUCT}"));
+        if cfg!(debug_assertions) {
+            return fill(self.load(kind).as_ref(), &title, content, data);
+        }
+        #[expect(clippy::indexing_slicing, reason = "there is a place for each kind")]
+        let template = self.shared.read[kind as usize].get_or_init(|| self.load(kind));
+        fill(template.as_ref(), &title, content, data)
+    }
+
+    fn load(&self, kind: PageKind) -> Option<Template> {
+        (self.shared.load)(kind.file()).map(|text| Template::cut(&text))
+    }
+}
+
+impl Template {
+    fn cut(text: &str) -> Template {
+        const MARK: &str = "<!--loggia:";
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once(MARK) {
+            pieces.push(Piece::Text(before.to_owned()));
+            let (name, after) = after.split_once("-->").unwrap_or((after, ""));
+            match name {
+                "title" => pieces.push(Piece::Title),
+                "content" => pieces.push(Piece::Content),
+                "data" => pieces.push(Piece::Data),
+                // No mark of ours: a comment like others.
+                other => pieces.push(Piece::Text(format!("{MARK}{other}-->"))),
+            }
+            rest = after;
+        }
+        pieces.push(Piece::Text(rest.to_owned()));
+        Template(pieces)
+    }
+}
+
+fn fill(template: Option<&Template>, title: &Html, content: &str, data: &str) -> String {
+    let title = title.as_str();
+    let Some(Template(pieces)) = template else {
+        // The server works without the built pages; it says how to get them.
+        return format!(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <title>{title}</title></head><body>{content}<hr><p>The web pages are not built. Run \
+             <code>cargo xtask demo</code>, or <code>npm ci &amp;&amp; npm run build</code> in \
+             <code>web</code>, and build the server again.</p>{BLOCK}{data}{BLOCK_END}</body>\
+             </html>",
+        );
+    };
+    let mut page = String::with_capacity(8 * 1_024 + content.len() + data.len());
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => page.push_str(text),
+            Piece::Title => page.push_str(title),
+            Piece::Content => page.push_str(content),
+            Piece::Data => {
+                for part in [BLOCK, data, BLOCK_END] {
+                    page.push_str(part);
+                }
+            }
         }
     }
+    page
 }
 
 /// What the pages call the product.
@@ -138,10 +207,14 @@ impl Html {
     }
 }
 
-fn data_block(data: &Value) -> String {
+const BLOCK: &str = "<script type=\"application/json\" id=\"loggia-data\">";
+const BLOCK_END: &str = "</script>";
+
+/// A data block, or a part of one, as a page may hold it.
+#[must_use]
+pub fn written(data: &Value) -> String {
     // Inside a script element only `<` could end it or open a comment.
-    let json = data.to_string().replace('<', "\\u003c");
-    format!("<script type=\"application/json\" id=\"loggia-data\">{json}</script>")
+    data.to_string().replace('<', "\\u003c")
 }
 
 #[cfg(test)]

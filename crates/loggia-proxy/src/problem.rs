@@ -262,6 +262,14 @@ pub fn page_response(templates: &Templates, page: &Page) -> Response {
     response
 }
 
+/// A page that is written already as a response.
+#[must_use]
+pub fn written_page(kind: PageKind, html: String) -> Response {
+    let mut response = Response::new(Body::from(html));
+    headers::page(response.headers_mut(), kind);
+    response
+}
+
 /// Whether the sender shows what it gets to a person.
 #[must_use]
 pub fn wants_html(headers: &HeaderMap) -> bool {

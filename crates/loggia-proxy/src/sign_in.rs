@@ -609,7 +609,13 @@ fn form_html(
 /// JSON that no cache keeps.
 #[must_use]
 pub fn json_response(value: &serde_json::Value) -> Response {
-    let mut response = Response::new(Body::from(value.to_string()));
+    written_json(value.to_string())
+}
+
+/// Written JSON that no cache keeps.
+#[must_use]
+pub fn written_json(json: String) -> Response {
+    let mut response = Response::new(Body::from(json));
     let headers = response.headers_mut();
     let json = HeaderValue::from_static("application/json; charset=utf-8");
     headers.insert(header::CONTENT_TYPE, json);

@@ -21,6 +21,7 @@ use loggia_rules::Action;
 use tokio::sync::watch;
 use tracing::debug;
 
+use crate::hub_bodies::HubBodies;
 use crate::{pages, socket, web};
 
 /// Everything that requests are answered from.
@@ -28,6 +29,7 @@ pub struct Front {
     pub proxy: Proxy,
     pub repository: Repository,
     pub engine: Engine,
+    pub(crate) hub_bodies: HubBodies,
     /// Folder of the apps' pictures.
     pub content: PathBuf,
     pub is_ready: AtomicBool,

@@ -17,6 +17,7 @@ mod connection;
 mod demo;
 mod explain;
 pub mod front;
+mod hub_bodies;
 mod pages;
 pub mod serve;
 mod sharing;

@@ -6,9 +6,9 @@ use axum::response::Response;
 use http::HeaderMap;
 use loggia_model::entity::App;
 use loggia_model::{AppId, Caller, Moment, UserId};
-use loggia_proxy::page::{Html, Page, PageKind};
-use loggia_proxy::problem::{Problem, iso, page_response};
-use loggia_proxy::{Entered, json_response, path};
+use loggia_proxy::page::{self, Html, Page, PageKind};
+use loggia_proxy::problem::{Problem, iso, page_response, written_page};
+use loggia_proxy::{Entered, json_response, path, written_json};
 use loggia_repository::{
     AppDetails, HubApp, HubStream, ManageError, OpenAppError, OpenedApp, Refusal, VisitInfo,
 };
@@ -16,16 +16,19 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::front::Front;
+use crate::hub_bodies::HubBody;
 
 /// `GET /hub` and `/hub/stream/{id}`.
 pub(crate) fn hub(front: &Front, entered: &Entered, headers: &HeaderMap) -> Response {
     match hub_streams(front, entered) {
         Ok(streams) => {
-            let mut data = front.proxy.block(entered);
-            put(&mut data, "hub", hub_value(entered, &streams));
-            let content = hub_html(entered, &streams);
-            let page = Page { kind: PageKind::Hub, title: "Hub".to_owned(), data, content };
-            page_response(front.proxy.templates(), &page)
+            let body = hub_body(front, entered, &streams);
+            let data = with_hub(&page::written(&front.proxy.block(entered)), &body.json);
+            let mut content = String::with_capacity(body.html.len() + 256);
+            content.push_str(&body.html);
+            content.push_str(hub_end(entered).as_str());
+            let html = front.proxy.templates().fill_written(PageKind::Hub, "Hub", &content, &data);
+            written_page(PageKind::Hub, html)
         }
         Err(problem) => front.proxy.refuse(entered, &problem, headers),
     }
@@ -35,9 +38,8 @@ pub(crate) fn hub(front: &Front, entered: &Entered, headers: &HeaderMap) -> Resp
 pub(crate) fn hub_api(front: &Front, entered: &Entered, headers: &HeaderMap) -> Response {
     match hub_streams(front, entered) {
         Ok(streams) => {
-            let mut data = front.proxy.block(entered);
-            put(&mut data, "hub", hub_value(entered, &streams));
-            json_response(&data)
+            let body = hub_body(front, entered, &streams);
+            written_json(with_hub(&front.proxy.block(entered).to_string(), &body.json))
         }
         Err(problem) => front.proxy.refuse(entered, &problem, headers),
     }
@@ -141,6 +143,25 @@ fn hub_streams(front: &Front, entered: &Entered) -> Result<Arc<[HubStream]>, Box
         .map_err(|refusal| Box::new(Problem::of_refusal(&refusal, &entered.reader())))
 }
 
+/// The hub as everybody sees it who sees the same list at this entrance.
+fn hub_body(front: &Front, entered: &Entered, streams: &Arc<[HubStream]>) -> Arc<HubBody> {
+    let base = entered.base();
+    front.hub_bodies.get(streams, entered.entrance.id, &base, || HubBody {
+        json: page::written(&hub_value(entered, streams)),
+        html: hub_html(entered, streams).as_str().to_owned(),
+    })
+}
+
+/// Puts the `hub` member at the end of a data block, which is an object with members.
+fn with_hub(block: &str, hub: &str) -> String {
+    let open = block.strip_suffix('}').unwrap_or(block);
+    let mut text = String::with_capacity(block.len() + hub.len() + 8);
+    for part in [open, ",\"hub\":", hub, "}"] {
+        text.push_str(part);
+    }
+    text
+}
+
 fn hub_value(entered: &Entered, streams: &[HubStream]) -> Value {
     let streams: Vec<Value> = streams
         .iter()
@@ -225,6 +246,12 @@ fn hub_html(entered: &Entered, streams: &[HubStream]) -> Html {
     if streams.is_empty() {
         html = html.markup("<p>Nothing here is shared with you.</p>");
     }
+    html
+}
+
+/// What comes after the list, which is not the same for everybody.
+fn hub_end(entered: &Entered) -> Html {
+    let mut html = Html::default();
     if user_of(entered).is_none() && entered.can_log_in() {
         html = html.markup("<p>").link(&entered.login_with_target(), "Log in").markup("</p>");
     }

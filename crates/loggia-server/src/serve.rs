@@ -30,6 +30,7 @@ use tracing::{debug, error, info, warn};
 use crate::adapters::{LocalUsers, StoredSessions};
 use crate::connection::{ConnectionState, Guarded};
 use crate::front::Front;
+use crate::hub_bodies::HubBodies;
 use crate::settings::Settings;
 use crate::{clock, demo, web};
 
@@ -187,6 +188,7 @@ fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
         proxy,
         repository,
         engine,
+        hub_bodies: HubBodies::default(),
         content,
         is_ready: AtomicBool::new(false),
         sockets: watch::Sender::new(0),
@@ -206,6 +208,7 @@ async fn keep_house(front: Arc<Front>, mut stop: watch::Receiver<bool>) {
         let worker = Arc::clone(&front);
         let work = tokio::task::spawn_blocking(move || {
             worker.proxy.sessions().sweep(worker.proxy.now());
+            worker.hub_bodies.sweep();
             if let Err(error) = worker.proxy.sessions().save() {
                 warn!(%error, "sessions wait for the store");
             }
