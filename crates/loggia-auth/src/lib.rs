@@ -40,6 +40,7 @@
 
 pub mod address;
 pub mod attempts;
+pub mod outside;
 pub mod password;
 pub mod pending;
 pub mod persist;
@@ -51,6 +52,7 @@ pub mod sessions;
 
 pub use address::AddressBlock;
 pub use attempts::{Attempts, AttemptsRefused};
+pub use outside::{AllowedHost, AllowedHostError, Credentials, Outside, OutsideError};
 pub use password::{PasswordError, Passwords};
 pub use pending::{Pending, PendingLimits};
 pub use persist::{SessionRow, SessionStore, SessionStoreError};

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use loggia_auth::AllowedHost;
 use loggia_proxy::edge::Network;
 use serde::Deserialize;
 
@@ -24,6 +25,10 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     /// User directory of people who log in with their name alone.
     pub default_directory: String,
+    /// Identity providers on the inside network, or without TLS, that may be asked all the same.
+    pub outside_allow: Vec<AllowedHost>,
+    /// Certificates (PEM) that are trusted beside the system's when identity providers are asked.
+    pub outside_ca: Option<PathBuf>,
     /// Most connections at a time, in total and from one address.
     pub max_connections: usize,
     pub max_connections_per_address: u32,
@@ -58,6 +63,8 @@ struct File {
     log: Option<LogFormat>,
     trusted_proxies: Vec<String>,
     default_directory: Option<String>,
+    outside_allow: Vec<String>,
+    outside_ca: Option<PathBuf>,
     max_connections: Option<usize>,
     max_connections_per_address: Option<u32>,
 }
@@ -72,6 +79,8 @@ impl Default for Settings {
             demo_files: None,
             trusted_proxies: Vec::new(),
             default_directory: "LOGGIA".to_owned(),
+            outside_allow: Vec::new(),
+            outside_ca: None,
             max_connections: 20_000,
             max_connections_per_address: 2_000,
         }
@@ -111,6 +120,11 @@ fn combine(file: File, given: Given) -> anyhow::Result<Settings> {
     } else {
         given.trusted_proxies
     };
+    let outside_allow = file
+        .outside_allow
+        .iter()
+        .map(|text| text.parse().with_context(|| format!("outside-allow: {text:?}")))
+        .collect::<anyhow::Result<Vec<AllowedHost>>>()?;
     Ok(Settings {
         listen: given.listen.or(file.listen).unwrap_or(default.listen),
         data: given.data.or(file.data).unwrap_or(default.data),
@@ -119,6 +133,8 @@ fn combine(file: File, given: Given) -> anyhow::Result<Settings> {
         demo_files: given.demo_files,
         trusted_proxies,
         default_directory: file.default_directory.unwrap_or(default.default_directory),
+        outside_allow,
+        outside_ca: file.outside_ca,
         max_connections: file.max_connections.unwrap_or(default.max_connections),
         max_connections_per_address: file
             .max_connections_per_address
@@ -149,5 +165,6 @@ mod tests {
         assert!(error.to_string().contains("lisen"), "{error}");
         assert!(read("listen = 'here'").is_err());
         assert!(combine(read("trusted-proxies = ['all']").unwrap(), Given::default()).is_err());
+        assert!(combine(read("outside-allow = ['*']").unwrap(), Given::default()).is_err());
     }
 }
