@@ -9,7 +9,7 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use loggia_auth::{
-    BeginError, NewSession, Proof, Scheme, Session, SessionSecret, Sessions, VisitorCaps,
+    BeginError, NewSession, Outside, Proof, Scheme, Session, SessionSecret, Sessions, VisitorCaps,
 };
 use loggia_model::entity::{AnonymousMode, VirtualProxy};
 use loggia_model::{Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd};
@@ -43,6 +43,8 @@ pub struct Ingredients {
     pub trusted: Vec<Network>,
     /// Time for sessions: steady, also when the wall clock is set.
     pub clock: Arc<dyn Fn() -> Moment + Send + Sync>,
+    /// The client that asks identity providers.
+    pub outside: Outside,
     /// Called when a visitor has become a user, before the visitor's session ends.
     pub on_upgrade: Box<OnUpgrade>,
 }
@@ -54,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) templates: Templates,
     trusted: Vec<Network>,
     clock: Arc<dyn Fn() -> Moment + Send + Sync>,
+    pub(crate) outside: Outside,
     pub(crate) on_upgrade: Box<OnUpgrade>,
 }
 
@@ -99,6 +102,7 @@ impl Proxy {
                 templates: from.templates,
                 trusted: from.trusted,
                 clock: from.clock,
+                outside: from.outside,
                 on_upgrade: from.on_upgrade,
             }),
         }
@@ -116,6 +120,12 @@ impl Proxy {
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.shared.sessions
+    }
+
+    /// The client that asks identity providers.
+    #[must_use]
+    pub fn outside(&self) -> &Outside {
+        &self.shared.outside
     }
 
     /// The present moment, as sessions count it.

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use loggia_auth::{AddressBlock, FormScheme, Passwords, Scheme, Sessions};
+use loggia_auth::{AddressBlock, FormScheme, Outside, Passwords, Scheme, Sessions};
 use loggia_proxy::page::Templates;
 use loggia_proxy::{Ingredients, Proxy};
 use loggia_qix::Engine;
@@ -181,6 +181,7 @@ fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
         templates: Templates::new(web::page),
         trusted: settings.trusted_proxies.clone(),
         clock: steady,
+        outside: outside(settings)?,
         on_upgrade: Box::new(move |from, to| upgraded.carry_selections(from, to)),
     });
     let content = settings.data.join("content");
@@ -194,6 +195,16 @@ fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
         sockets: watch::Sender::new(0),
     };
     Ok((front, greeting))
+}
+
+/// The client of identity providers.
+fn outside(settings: &Settings) -> anyhow::Result<Outside> {
+    let roots = match &settings.outside_ca {
+        Some(path) => std::fs::read(path)
+            .with_context(|| format!("outside-ca: cannot read {}", path.display()))?,
+        None => Vec::new(),
+    };
+    Outside::new(settings.outside_allow.clone(), &roots).context("outside-ca")
 }
 
 /// Every second: end what timed out, save sessions, and take over what another process changed.
