@@ -10,12 +10,20 @@ export interface PageData {
   readonly hub: Hub | undefined
   readonly app: App | undefined
   readonly sheet: string | undefined
+  /** What a deep link asks for once the app is open. */
+  readonly opening: Opening | undefined
   readonly message: Message | undefined
   /** What was typed before a refused login. */
   readonly username: string | undefined
   readonly target: string | undefined
   /** Set where the login page itself is the refusal: this entrance admits no visitors. */
   readonly asked: { readonly code: string; readonly reference: string } | undefined
+}
+
+export interface Opening {
+  readonly clears: boolean
+  readonly bookmark: string | undefined
+  readonly select: readonly { readonly field: string; readonly values: readonly string[] }[]
 }
 
 export interface Entrance {
@@ -140,6 +148,13 @@ export const pageData: Decode<PageData> = record<PageData>({
   hub: optional(record<Hub>({ streams: list(stream) })),
   app: optional(app),
   sheet: optional(text),
+  opening: optional(
+    record<Opening>({
+      clears: or(flag, false),
+      bookmark: optional(text),
+      select: or(list(record<Opening['select'][number]>({ field: text, values: or(list(text), []) })), []),
+    }),
+  ),
   message: optional(message),
   username: optional(text),
   target: optional(text),

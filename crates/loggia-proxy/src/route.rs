@@ -16,6 +16,8 @@ pub enum Route {
     App {
         app: String,
         sheet: Option<String>,
+        /// What to do first once the app is open.
+        opening: Opening,
     },
     /// An engine socket.
     Socket(SocketName),
@@ -55,6 +57,24 @@ pub enum Route {
     Ready,
     /// Under an entrance that is, but nothing there.
     Nothing,
+}
+
+/// What a deep link asks of an app beside its sheet (`spec/access.md` §6.4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// Clear the selections of earlier visits first.
+    pub clears: bool,
+    pub bookmark: Option<String>,
+    /// Fields with the values to select in them.
+    pub select: Vec<(String, Vec<String>)>,
+}
+
+impl Opening {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Opening::default()
+    }
 }
 
 /// What the address of an engine socket says (`spec/qix.md` §1).
@@ -165,11 +185,7 @@ fn route(segments: &[String], is_socket: bool) -> Route {
         _ if is_socket => Route::Nothing,
         ("hub", []) => Route::Hub { stream: None },
         ("hub", ["stream", stream]) => Route::Hub { stream: Some((*stream).to_owned()) },
-        ("sense", ["app", app]) => Route::App { app: (*app).to_owned(), sheet: None },
-        (
-            "sense",
-            ["app", app, "sheet", sheet] | ["app", app, "sheet", sheet, "state", "analysis"],
-        ) => Route::App { app: (*app).to_owned(), sheet: Some((*sheet).to_owned()) },
+        ("sense", ["app", app, rest @ ..]) => deep_link(app, rest).unwrap_or(Route::Nothing),
         ("healthz", []) => Route::Healthy,
         ("readyz", []) => Route::Ready,
         ("login", []) => Route::Login,
@@ -196,6 +212,38 @@ fn route(segments: &[String], is_socket: bool) -> Route {
         }
         _ => Route::Nothing,
     }
+}
+
+/// Reads `[sheet/x[/state/analysis]]`, then what to do first, in any order.
+fn deep_link(app: &str, segments: &[&str]) -> Option<Route> {
+    let (sheet, mut rest) = match segments {
+        ["sheet", sheet, "state", "analysis", rest @ ..] | ["sheet", sheet, rest @ ..] => {
+            (Some((*sheet).to_owned()), rest)
+        }
+        rest => (None, rest),
+    };
+    let mut opening = Opening::default();
+    while !rest.is_empty() {
+        rest = match rest {
+            ["options", "clearselections", rest @ ..] => {
+                opening.clears = true;
+                rest
+            }
+            ["bookmark", bookmark, rest @ ..] => {
+                opening.bookmark = Some((*bookmark).to_owned());
+                rest
+            }
+            ["select", field, values, rest @ ..] => {
+                let values = values.split(';').filter(|value| !value.is_empty());
+                opening.select.push(((*field).to_owned(), values.map(str::to_owned).collect()));
+                rest
+            }
+            // The browser's own settings choose these here.
+            ["theme" | "language", _, rest @ ..] => rest,
+            _ => return None,
+        };
+    }
+    Some(Route::App { app: app.to_owned(), sheet, opening })
 }
 
 /// Reads `[name][/identity/x][/ttl/seconds]`.
@@ -252,11 +300,36 @@ mod tests {
             ("/public//qrs//app/full/", "/public: Qrs(\"/qrs/app/full\")"),
             ("/assets/a.js", ": Asset(\"a.js\")"),
             ("/public/qps/user", "/public: Personal"),
-            ("/sense/app/1/sheet/2/state/analysis", ": App { app: \"1\", sheet: Some(\"2\") }"),
             ("/sense/app/1/sheet/2/state/edit", ": Nothing"),
             ("/api/v1/apps/1", ": AppApi { app: \"1\" }"),
         ] {
             assert_eq!(chosen(path, false), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn deep_links_say_what_to_do_first() {
+        for (path, expected) in [
+            ("1", "sheet: None, opening: Opening { clears: false, bookmark: None, select: [] }"),
+            (
+                "1/sheet/2/state/analysis",
+                "sheet: Some(\"2\"), opening: Opening { clears: false, bookmark: None, select: [] }",
+            ),
+            (
+                "1/sheet/2/options/clearselections/select/Sales%20Region/North;S%C3%BCd/select/Year/2025",
+                "sheet: Some(\"2\"), opening: Opening { clears: true, bookmark: None, select: \
+                 [(\"Sales Region\", [\"North\", \"Süd\"]), (\"Year\", [\"2025\"])] }",
+            ),
+            (
+                "1/bookmark/3/theme/dark/language/de",
+                "sheet: None, opening: Opening { clears: false, bookmark: Some(\"3\"), select: [] }",
+            ),
+        ] {
+            let expected = format!(": App {{ app: \"1\", {expected} }}");
+            assert_eq!(chosen(&format!("/sense/app/{path}"), false), expected, "{path}");
+        }
+        for path in ["1/select/Year", "1/bookmark", "1/options/other", "1/sheet", "1/sheet/2/x"] {
+            assert_eq!(chosen(&format!("/sense/app/{path}"), false), ": Nothing", "{path}");
         }
     }
 

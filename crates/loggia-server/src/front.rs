@@ -85,8 +85,8 @@ impl Front {
         match &entered.route {
             Route::Root => redirect(StatusCode::FOUND, &format!("{base}/hub")),
             Route::Hub { .. } => pages::hub(self, entered, headers),
-            Route::App { app, sheet } => {
-                pages::viewer(self, entered, headers, app, sheet.as_deref()).await
+            Route::App { app, sheet, opening } => {
+                pages::viewer(self, entered, headers, app, sheet.as_deref(), opening).await
             }
             Route::HubApi => pages::hub_api(self, entered, headers),
             Route::AppApi { app } => pages::app_api(self, entered, headers, app).await,

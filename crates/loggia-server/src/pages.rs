@@ -8,6 +8,7 @@ use loggia_model::entity::App;
 use loggia_model::{AppId, Caller, Moment, UserId};
 use loggia_proxy::page::{self, Html, Page, PageKind};
 use loggia_proxy::problem::{Problem, iso, page_response, written_page};
+use loggia_proxy::route::Opening;
 use loggia_proxy::{Entered, json_response, path, written_json};
 use loggia_repository::{
     AppDetails, HubApp, HubStream, ManageError, OpenAppError, OpenedApp, Refusal, VisitInfo,
@@ -53,6 +54,7 @@ pub(crate) async fn viewer(
     headers: &HeaderMap,
     app: &str,
     sheet: Option<&str>,
+    opening: &Opening,
 ) -> Response {
     match visit(front, entered, app).await {
         Ok(visit) => {
@@ -60,6 +62,9 @@ pub(crate) async fn viewer(
             put(&mut data, "app", app_value(&visit));
             if let Some(sheet) = sheet {
                 put(&mut data, "sheet", json!(sheet));
+            }
+            if !opening.is_empty() {
+                put(&mut data, "opening", opening_value(opening));
             }
             let title = visit.opened.app.name.clone();
             let content = app_html(entered, &visit);
@@ -213,6 +218,15 @@ fn app_value(visit: &Visit) -> Value {
         "sheets": sheets,
         "may": visit.opened.may.names(),
     })
+}
+
+fn opening_value(opening: &Opening) -> Value {
+    let select: Vec<Value> = opening
+        .select
+        .iter()
+        .map(|(field, values)| json!({ "field": field, "values": values }))
+        .collect();
+    json!({ "clears": opening.clears, "bookmark": opening.bookmark, "select": select })
 }
 
 /// The picture's address under the caller's entrance, whose cookie it needs.

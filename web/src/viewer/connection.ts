@@ -2,6 +2,7 @@ import { effect, signal } from '@preact/signals'
 import type { Message, PageData } from '../data'
 import { shownTheme } from '../kit/theme'
 import { socketUrl } from '../paths'
+import { openAs } from './deepLink'
 import type { Ending, Live } from './engine'
 import { codeOf, codes } from './qix'
 import { endOf, whyRefused } from './refusal'
@@ -40,6 +41,7 @@ export function connect(data: PageData, app: string) {
         onEnded: (name, params) => end(data, name, params),
       })
       if (isOver) return
+      await openAs(data, app, live.doc)
       connection.value = { kind: 'live', live }
       trouble.value = { kind: 'none' }
     } catch (error) {

@@ -12,6 +12,7 @@ export interface Doc extends EnigmaJS.QixObject {
   back(): Promise<unknown>
   forward(): Promise<unknown>
   clearAll(): Promise<unknown>
+  applyBookmark(id: string): Promise<unknown>
   abortModal(accept: boolean): Promise<unknown>
 }
 
@@ -36,6 +37,7 @@ export interface Page {
 }
 
 export interface Field extends EnigmaJS.QixObject {
+  selectValues(values: readonly { qText: string; qIsNumeric: boolean; qNumber: number }[], toggle: boolean, soft: boolean): Promise<unknown>
   clear(): Promise<unknown>
   unlock(): Promise<unknown>
 }

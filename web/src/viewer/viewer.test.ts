@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import type { PageData } from '../data'
 import { tableOf } from './asTable'
+import { valueOf } from './deepLink'
 import { readValues, searchPattern } from './fieldValues'
 import { endOf } from './refusal'
 import { chipText, readSelections, summary, type FieldSelection } from './selections'
@@ -129,4 +130,14 @@ test('an ending shows the code and the reference that its sentence carries', () 
   })
   const rule = endOf(data, 'OnSessionClosed', { message: 'Access denied (RULE-DENIED, reference K7JHEX)' })
   expect(rule).toEqual({ kind: 'ended', text: 'The server ended this session. What you see is the last state. (RULE-DENIED, reference K7JHEX)' })
+})
+
+test.each([
+  ['2025', { qText: '2025', qIsNumeric: true, qNumber: 2025 }],
+  ['-1.5', { qText: '-1.5', qIsNumeric: true, qNumber: -1.5 }],
+  ['007', { qText: '007', qIsNumeric: false, qNumber: 0 }],
+  ['Infinity', { qText: 'Infinity', qIsNumeric: false, qNumber: 0 }],
+  ['North', { qText: 'North', qIsNumeric: false, qNumber: 0 }],
+])('a deep link’s value %j is sent as %j', (value, sent) => {
+  expect(valueOf(value)).toEqual(sent)
 })
