@@ -172,7 +172,7 @@ pub struct SamlSettings {
     pub attributes: Vec<AttributeMapping>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JwtSettings {
     /// PEM certificate or public key, a JWK set as JSON, `https://…` of one, or a shared secret of
@@ -189,7 +189,7 @@ pub struct JwtSettings {
     pub attributes: Vec<AttributeMapping>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OidcSettings {
     pub configuration_uri: String,
@@ -266,6 +266,36 @@ impl Default for VisitorRates {
 impl Default for TicketSettings {
     fn default() -> TicketSettings {
         TicketSettings { module_uri: String::new(), windows_pattern: "Windows".to_owned() }
+    }
+}
+
+/// Says what kind of key there is, and not the key: it may be a shared secret.
+impl std::fmt::Debug for JwtSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JwtSettings")
+            .field("has_key", &!self.key.is_empty())
+            .field("algorithms", &self.algorithms)
+            .field("user_id", &self.user_id)
+            .field("user_directory", &self.user_directory)
+            .field("audience", &self.audience)
+            .field("issuer", &self.issuer)
+            .field("leeway_seconds", &self.leeway_seconds)
+            .field("attributes", &self.attributes)
+            .finish()
+    }
+}
+
+/// Leaves out the client secret.
+impl std::fmt::Debug for OidcSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OidcSettings")
+            .field("configuration_uri", &self.configuration_uri)
+            .field("client_id", &self.client_id)
+            .field("has_client_secret", &!self.client_secret.is_empty())
+            .field("realm", &self.realm)
+            .field("scope", &self.scope)
+            .field("attributes", &self.attributes)
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use loggia_model::entity::PropertyValue;
+use loggia_model::entity::{AttributeMapping, PropertyValue};
 use loggia_model::{Moment, UserId};
 use loggia_repository::{Repository, Violation};
 use serde_json::Value;
@@ -204,6 +204,46 @@ impl Body {
             }
         }
         Some(properties)
+    }
+
+    /// Mappings of a sign-in's attributes, `{<from>, senseAttribute, isMandatory}` each.
+    pub(crate) fn attributes(
+        &mut self,
+        name: &'static str,
+        from: &str,
+    ) -> Option<Vec<AttributeMapping>> {
+        let value = self.value(name)?;
+        let Some(elements) = value.as_array() else {
+            return self.wrong(name, "a list of mappings", &value);
+        };
+        let mut mappings = Vec::with_capacity(elements.len());
+        for element in elements {
+            let text = |member: &str| element.get(member).and_then(Value::as_str);
+            match (text(from), text("senseAttribute")) {
+                (Some(from), Some(to)) => mappings.push(AttributeMapping {
+                    from: from.to_owned(),
+                    to: to.to_owned(),
+                    is_mandatory: element.get("isMandatory").and_then(Value::as_bool) == Some(true),
+                }),
+                _ => self.problem(
+                    name,
+                    format!("{element} needs the texts `{from}` and `senseAttribute`"),
+                ),
+            }
+        }
+        Some(mappings)
+    }
+
+    /// References given as `{id}` or as whole objects.
+    pub(crate) fn references(&mut self, name: &'static str) -> Option<Vec<Uuid>> {
+        let value = self.value(name)?;
+        let ids = value
+            .as_array()
+            .and_then(|elements| elements.iter().map(id_of).collect::<Option<Vec<_>>>());
+        match ids {
+            Some(ids) => Some(ids),
+            None => self.wrong(name, "a list of references such as {\"id\": \"…\"}", &value),
+        }
     }
 
     fn wrong<T>(&mut self, name: &'static str, expected: &str, found: &Value) -> Option<T> {

@@ -1,6 +1,6 @@
 //! How do entities look on the wire? The shapes of `spec/qrs.md` §5, made by hand from ours.
 
-use loggia_model::entity::{PropertyValue, Stamp};
+use loggia_model::entity::{Node, PropertyValue, Stamp};
 use loggia_model::{Caller, Moment, Principal, StreamId, UserId};
 use loggia_repository::{Action, Actions, Repository, Resource, Site};
 use serde_json::{Map, Value, json};
@@ -120,6 +120,17 @@ pub(crate) fn properties(values: &[PropertyValue], stamp: &Stamp) -> Value {
         .collect()
 }
 
+/// A reference to a node.
+pub(crate) fn node(node: &Node) -> Value {
+    json!({
+        "id": node.id,
+        "name": node.name,
+        "hostName": node.host_name,
+        "isCentral": node.is_central,
+        "privileges": null,
+    })
+}
+
 /// The tag in use that this id was given out for.
 pub(crate) fn tag_named(repository: &Repository, id: Uuid) -> Option<String> {
     let site = repository.site();
@@ -140,7 +151,8 @@ pub(crate) fn property_named(repository: &Repository, id: Uuid) -> Option<String
         .users()
         .flat_map(|user| &user.custom_properties)
         .chain(site.streams().flat_map(|stream| &stream.custom_properties))
-        .chain(site.apps().flat_map(|app| &app.custom_properties));
+        .chain(site.apps().flat_map(|app| &app.custom_properties))
+        .chain(site.virtual_proxies().flat_map(|entrance| &entrance.custom_properties));
     values.find(|value| word_id("property", &value.name) == id).map(|value| value.name.clone())
 }
 

@@ -177,10 +177,10 @@ fn impacts(repository: &Repository, server: &Caller, size: Size) {
             "an entrance shut",
             ProposedChange::VirtualProxy {
                 id: Some(public),
-                edit: VirtualProxyEdit {
+                edit: Box::new(VirtualProxyEdit {
                     anonymous: Some(AnonymousMode::Never),
                     ..VirtualProxyEdit::default()
-                },
+                }),
             },
         ),
         (

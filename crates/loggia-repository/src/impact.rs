@@ -75,7 +75,7 @@ pub enum ProposedChange {
     DeleteUser(UserId),
     VirtualProxy {
         id: Option<VirtualProxyId>,
-        edit: VirtualProxyEdit,
+        edit: Box<VirtualProxyEdit>,
     },
     DeleteVirtualProxy(VirtualProxyId),
     Pool {

@@ -99,8 +99,9 @@ pub use loggia_rules::{
     parse_condition,
 };
 pub use manage::{
-    AppEdit, Conflict, ManageError, ObjectEdit, PoolEdit, PoolUse, RuleEdit, Saved, ShippedReset,
-    StoredObject, StreamEdit, UserEdit, Violation, VirtualProxyEdit,
+    AppEdit, Conflict, HeaderEdit, JwtEdit, LoadBalancingEdit, ManageError, ObjectEdit, OidcEdit,
+    PoolEdit, PoolUse, RuleEdit, SamlEdit, Saved, ShippedReset, StoredObject, StreamEdit,
+    TicketEdit, UserEdit, Violation, VirtualProxyEdit, VisitorRatesEdit,
 };
 pub use record::{Resource, pool_kind};
 pub use refusal::{Code, Gate, Refusal};

@@ -38,7 +38,10 @@ pub use rules::RuleEdit;
 pub use shipped_rules::ShippedReset;
 pub use streams::StreamEdit;
 pub use users::UserEdit;
-pub use virtual_proxies::VirtualProxyEdit;
+pub use virtual_proxies::{
+    HeaderEdit, JwtEdit, LoadBalancingEdit, OidcEdit, SamlEdit, TicketEdit, VirtualProxyEdit,
+    VisitorRatesEdit,
+};
 
 /// Why a request to read or change an entity was not done.
 #[derive(Debug, Error)]

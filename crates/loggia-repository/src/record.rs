@@ -185,6 +185,7 @@ impl<'a> Record<'a> {
             Record::Stream(stream) => &stream.custom_properties,
             Record::App(app) => &app.custom_properties,
             Record::Node(node) => &node.custom_properties,
+            Record::VirtualProxy(entrance) => &entrance.custom_properties,
             _ => &[],
         }
     }

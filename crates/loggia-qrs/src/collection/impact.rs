@@ -114,7 +114,7 @@ fn read(call: &Call, change: &Value) -> Result<ProposedChange, Problem> {
         "user" => ProposedChange::User { id: id.map(UserId), edit: user::read(call, value)? },
         "virtualproxy" | "virtualproxyconfig" => ProposedChange::VirtualProxy {
             id: id.map(VirtualProxyId),
-            edit: virtual_proxy::read(&call.repository, value)?,
+            edit: Box::new(virtual_proxy::read(&call.repository, value)?),
         },
         "pool" | "licensepool" => {
             ProposedChange::Pool { id: id.map(PoolId), edit: license::read(value, None)? }

@@ -2,20 +2,35 @@
 
 use std::sync::Arc;
 
-use loggia_model::entity::{AnonymousMode, SameSite, VirtualProxy};
-use loggia_model::{Prefix, VirtualProxyId};
-use loggia_repository::{GateOutcome, ManageError, Repository, Resource, Saved, VirtualProxyEdit};
-use serde_json::{Value, json};
+use loggia_model::entity::{
+    AnonymousMode, AttributeMapping, AuthenticationMethod, JwtSettings, OidcSettings, SameSite,
+    SamlSettings, VirtualProxy,
+};
+use loggia_model::{NodeId, Prefix, VirtualProxyId};
+use loggia_repository::{
+    GateOutcome, HeaderEdit, JwtEdit, LoadBalancingEdit, ManageError, OidcEdit, Repository,
+    Resource, SamlEdit, Saved, TicketEdit, VirtualProxyEdit, VisitorRatesEdit,
+};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Collection, shown};
 use crate::body::Body;
 use crate::call::{Answer, Call};
 use crate::problem::{Problem, violations};
-use crate::schema::{ANONYMOUS_MODES, AUTHENTICATION_METHODS, SAME_SITES, Schema, VIRTUAL_PROXY};
+use crate::schema::{
+    ANONYMOUS_MODES, AUTHENTICATION_METHODS, HEADER_MODES, LOAD_BALANCING_ALGORITHMS, SAME_SITES,
+    SIGNING_ALGORITHMS, Schema, VIRTUAL_PROXY,
+};
 use crate::wire::{self, View};
 
 pub(crate) struct VirtualProxies;
+
+/// Stands for a secret in answers: secrets can be written and never read. Sent back, it keeps
+/// the secret.
+const MASK: &str = "********";
+/// What the text of a shared JWT secret begins with.
+const SHARED_SECRET: &str = "secret:";
 
 impl Collection for VirtualProxies {
     type Entity = Arc<VirtualProxy>;
@@ -31,50 +46,57 @@ impl Collection for VirtualProxies {
     }
 
     fn condensed(view: &View<'_>, entrance: &Arc<VirtualProxy>) -> Value {
-        json!({
-            "id": entrance.id,
-            "prefix": entrance.prefix,
-            "description": entrance.description,
-            "authenticationModuleRedirectUri": "",
-            "sessionModuleBaseUri": "",
-            "loadBalancingModuleBaseUri": "",
-            "useStickyLoadBalancing": false,
-            "loadBalancingServerNodes": [],
-            "authenticationMethod": 0,
-            "headerAuthenticationMode": 0,
-            "headerAuthenticationHeaderName": "",
-            "headerAuthenticationStaticUserDirectory": "",
-            "headerAuthenticationDynamicUserDirectory": "",
-            "anonymousAccessMode": mode_number(entrance.anonymous),
-            "windowsAuthenticationEnabledDevicePattern": "Windows",
-            "sessionCookieHeaderName": entrance.session_cookie,
-            "sessionCookieDomain": "",
-            // A session cookie is Secure exactly where it can be: over HTTPS.
-            "hasSecureAttributeHttps": true,
-            "sameSiteAttributeHttps": same_site_number(entrance.same_site_https),
-            "hasSecureAttributeHttp": false,
-            "sameSiteAttributeHttp": same_site_number(entrance.same_site_http),
-            "additionalResponseHeaders": entrance.additional_headers,
-            "sessionInactivityTimeout": entrance.inactivity_minutes,
-            "extendedSecurityEnvironment": entrance.extended_security,
-            "websocketCrossOriginWhiteList": entrance.host_allow_list,
-            "defaultVirtualProxy": entrance.prefix.is_default(),
-            "maxAnonymousSessions": entrance.max_anonymous_sessions,
-            "maxAnonymousSessionsPerIp": entrance.max_anonymous_sessions_per_address,
-            "tags": wire::tags(&entrance.tags),
-            "privileges": view.privileges(&Resource::VirtualProxy(entrance.id)),
-        })
+        let mut members = Map::new();
+        for part in [
+            json!({
+                "id": entrance.id,
+                "prefix": entrance.prefix,
+                "description": entrance.description,
+                "anonymousAccessMode": mode_number(entrance.anonymous),
+                "sessionInactivityTimeout": entrance.inactivity_minutes,
+                "lifetimeMinutes": entrance.lifetime_minutes.unwrap_or(0),
+                "extendedSecurityEnvironment": entrance.extended_security,
+                "websocketCrossOriginWhiteList": entrance.host_allow_list,
+                "additionalResponseHeaders": entrance.additional_headers,
+                "defaultVirtualProxy": entrance.prefix.is_default(),
+                "sessionModuleBaseUri": entrance.session_module_uri,
+                "magicLinkHostUri": entrance.magic_link_host,
+                "magicLinkFriendlyName": entrance.magic_link_name,
+                "maxAnonymousSessions": entrance.max_anonymous_sessions,
+                "maxAnonymousSessionsPerIp": entrance.max_anonymous_sessions_per_address,
+                "visitorRequestsPerMinute": entrance.visitor_rates.per_entrance,
+                "visitorRequestsPerMinutePerIp": entrance.visitor_rates.per_address,
+                "visitorComputeMsPerMinutePerIp": entrance.visitor_rates.compute_per_address,
+                "tags": wire::tags(&entrance.tags),
+                "privileges": view.privileges(&Resource::VirtualProxy(entrance.id)),
+            }),
+            cookie(entrance),
+            load_balancing(view, entrance),
+            simple_methods(entrance),
+            saml(&entrance.saml),
+            jwt(&entrance.jwt),
+            oidc(&entrance.oidc),
+        ] {
+            if let Value::Object(part) = part {
+                members.extend(part);
+            }
+        }
+        Value::Object(members)
     }
 
     fn full(view: &View<'_>, entrance: &Arc<VirtualProxy>) -> Value {
         let condensed = VirtualProxies::condensed(view, entrance);
-        wire::full(view, entrance.id.0, &entrance.stamp, VIRTUAL_PROXY.name, condensed, Value::Null)
+        let own = json!({
+            "customProperties": wire::properties(&entrance.custom_properties, &entrance.stamp),
+        });
+        wire::full(view, entrance.id.0, &entrance.stamp, VIRTUAL_PROXY.name, condensed, own)
     }
 }
 
 pub(crate) fn create(call: &Call) -> Result<Answer, Problem> {
     let mut body = call.body()?;
     let id = body.id().map(VirtualProxyId);
+    refuse_mask(&mut body);
     let edit = read(&call.repository, body)?;
     let saved = call.repository.create_virtual_proxy(&call.caller, id, edit)?;
     Ok(Answer::Created(with_warnings(call, saved)?))
@@ -153,75 +175,301 @@ fn with_warnings(call: &Call, saved: Saved<Arc<VirtualProxy>>) -> Result<Value, 
     Ok(shown)
 }
 
+fn cookie(entrance: &VirtualProxy) -> Value {
+    json!({
+        "sessionCookieHeaderName": entrance.session_cookie,
+        "sessionCookieDomain": entrance.cookie_domain,
+        "hasSecureAttributeHttps": entrance.is_secure_https,
+        "sameSiteAttributeHttps": same_site_number(entrance.same_site_https),
+        "hasSecureAttributeHttp": entrance.is_secure_http,
+        "sameSiteAttributeHttp": same_site_number(entrance.same_site_http),
+    })
+}
+
+/// A site that knows no list uses every node: clients of the original see them listed, and
+/// `loadBalancingAllNodes` beside them.
+fn load_balancing(view: &View<'_>, entrance: &VirtualProxy) -> Value {
+    let settings = &entrance.load_balancing;
+    let nodes: Vec<Value> = view
+        .site
+        .nodes()
+        .filter(|node| settings.nodes.as_ref().is_none_or(|chosen| chosen.contains(&node.id)))
+        .map(|node| wire::node(node))
+        .collect();
+    json!({
+        "loadBalancingModuleBaseUri": entrance.load_balancing_module_uri,
+        "useStickyLoadBalancing": settings.is_sticky,
+        "loadBalancingServerNodes": nodes,
+        "loadBalancingAllNodes": settings.nodes.is_none(),
+        "loadBalancingAlgorithm": settings.algorithm,
+        "enableEngineSaturationCheck": settings.checks_saturation,
+        "enableEngineHealthCheckData": settings.checks_health,
+    })
+}
+
+/// Ticket, form and headers.
+fn simple_methods(entrance: &VirtualProxy) -> Value {
+    let header = &entrance.header;
+    json!({
+        "authenticationMethod": method_number(entrance.method),
+        "authenticationModuleRedirectUri": entrance.ticket.module_uri,
+        "windowsAuthenticationEnabledDevicePattern": entrance.ticket.windows_pattern,
+        "headerAuthenticationMode": match entrance.method {
+            AuthenticationMethod::HeaderStatic => 1,
+            AuthenticationMethod::HeaderDynamic => 2,
+            _ => 0,
+        },
+        "headerAuthenticationHeaderName": header.name,
+        "headerAuthenticationStaticUserDirectory": header.static_directory,
+        "headerAuthenticationDynamicUserDirectory": header.dynamic_directory,
+        "headerAuthenticationTrustedSenders": header.trusted_senders,
+    })
+}
+
+fn saml(settings: &SamlSettings) -> Value {
+    json!({
+        "samlSlo": settings.single_logout,
+        "samlHostUri": settings.host_uri,
+        "samlEntityId": settings.entity_id,
+        "samlMetadataIdP": settings.idp_metadata,
+        "samlAttributeUserId": settings.user_id,
+        "samlAttributeUserDirectory": settings.user_directory,
+        "samlAttributeSigningAlgorithm": settings.signing_algorithm,
+        "samlAttributeMap": mappings(&settings.attributes, "samlAttribute"),
+    })
+}
+
+fn jwt(settings: &JwtSettings) -> Value {
+    let key = if settings.key.starts_with(SHARED_SECRET) {
+        format!("{SHARED_SECRET}{MASK}")
+    } else {
+        settings.key.clone()
+    };
+    json!({
+        "jwtPublicKeyCertificate": key,
+        "jwtAlgorithms": settings.algorithms,
+        "jwtAttributeUserId": settings.user_id,
+        "jwtAttributeUserDirectory": settings.user_directory,
+        "jwtAudience": settings.audience,
+        "jwtIssuer": settings.issuer,
+        "jwtLeewaySeconds": settings.leeway_seconds,
+        "jwtAttributeMap": mappings(&settings.attributes, "jwtAttribute"),
+    })
+}
+
+fn oidc(settings: &OidcSettings) -> Value {
+    json!({
+        "oidcConfigurationEndpointUri": settings.configuration_uri,
+        "oidcClientId": settings.client_id,
+        "oidcClientSecret": if settings.client_secret.is_empty() { "" } else { MASK },
+        "oidcRealm": settings.realm,
+        "oidcAttributeSub": settings.subject,
+        "oidcAttributeName": settings.name,
+        "oidcAttributeGroups": settings.groups,
+        "oidcAttributeEmail": settings.email,
+        "oidcAttributeClientId": settings.client_id_claim,
+        "oidcAttributePicture": settings.picture,
+        "oidcScope": settings.scope,
+        "oidcAttributeMap": mappings(&settings.attributes, "oidcAttribute"),
+    })
+}
+
+fn mappings(mappings: &[AttributeMapping], from: &str) -> Value {
+    mappings
+        .iter()
+        .map(|mapping| {
+            json!({
+                from: mapping.from,
+                "senseAttribute": mapping.to,
+                "isMandatory": mapping.is_mandatory,
+            })
+        })
+        .collect()
+}
+
 pub(crate) fn read(repository: &Repository, mut body: Body) -> Result<VirtualProxyEdit, Problem> {
-    refuse_unsupported(&mut body);
-    let prefix = body.text("prefix").and_then(|text| match text.parse::<Prefix>() {
-        Ok(prefix) => Some(prefix),
-        Err(error) => {
-            body.problem("prefix", error.to_string());
-            None
-        }
-    });
-    let anonymous =
-        body.choice("anonymousAccessMode", ANONYMOUS_MODES).map(|number| match number {
-            0 => AnonymousMode::Never,
-            1 => AnonymousMode::Allowed,
-            3 => AnonymousMode::SilentFirst,
-            _ => AnonymousMode::Always,
-        });
-    let same_site_https = body.choice("sameSiteAttributeHttps", SAME_SITES).map(same_site);
-    let same_site_http = body.choice("sameSiteAttributeHttp", SAME_SITES).map(same_site);
     let edit = VirtualProxyEdit {
-        prefix,
+        prefix: prefix(&mut body),
         description: body.text("description"),
-        anonymous,
+        anonymous: body.choice("anonymousAccessMode", ANONYMOUS_MODES).map(mode),
         session_cookie: body.text("sessionCookieHeaderName"),
         inactivity_minutes: body.number("sessionInactivityTimeout"),
+        lifetime_minutes: body
+            .number("lifetimeMinutes")
+            .map(|minutes: u32| (minutes != 0).then_some(minutes)),
         host_allow_list: body.texts("websocketCrossOriginWhiteList"),
-        same_site_https,
-        same_site_http,
+        cookie_domain: body.text("sessionCookieDomain"),
+        same_site_https: body.choice("sameSiteAttributeHttps", SAME_SITES).map(same_site),
+        same_site_http: body.choice("sameSiteAttributeHttp", SAME_SITES).map(same_site),
+        is_secure_https: body.flag("hasSecureAttributeHttps"),
+        is_secure_http: body.flag("hasSecureAttributeHttp"),
         additional_headers: body.text("additionalResponseHeaders"),
         extended_security: body.flag("extendedSecurityEnvironment"),
         max_anonymous_sessions: body.number("maxAnonymousSessions"),
         max_anonymous_sessions_per_address: body.number("maxAnonymousSessionsPerIp"),
+        visitor_rates: VisitorRatesEdit {
+            per_entrance: body.number("visitorRequestsPerMinute"),
+            per_address: body.number("visitorRequestsPerMinutePerIp"),
+            compute_per_address: body.number("visitorComputeMsPerMinutePerIp"),
+        },
+        method: read_method(&mut body),
+        ticket: TicketEdit {
+            module_uri: body.text("authenticationModuleRedirectUri"),
+            windows_pattern: body.text("windowsAuthenticationEnabledDevicePattern"),
+        },
+        header: HeaderEdit {
+            name: body.text("headerAuthenticationHeaderName"),
+            static_directory: body.text("headerAuthenticationStaticUserDirectory"),
+            dynamic_directory: body.text("headerAuthenticationDynamicUserDirectory"),
+            trusted_senders: body.texts("headerAuthenticationTrustedSenders"),
+        },
+        saml: read_saml(&mut body),
+        jwt: read_jwt(&mut body),
+        oidc: read_oidc(&mut body),
+        load_balancing: read_load_balancing(repository, &mut body),
+        session_module_uri: body.text("sessionModuleBaseUri"),
+        load_balancing_module_uri: body.text("loadBalancingModuleBaseUri"),
+        magic_link_host: body.text("magicLinkHostUri"),
+        magic_link_name: body.text("magicLinkFriendlyName"),
+        custom_properties: body.properties(repository),
         tags: body.tags(repository),
     };
     body.finish()?;
     Ok(edit)
 }
 
-/// A setting that would silently have no effect, or weaken the cookie, is refused by name.
-fn refuse_unsupported(body: &mut Body) {
-    if body.choice("authenticationMethod", AUTHENTICATION_METHODS).is_some_and(|n| n != 0) {
-        body.problem(
-            "authenticationMethod",
-            "this release signs people in by form only, which is 0",
-        );
-    }
-    if body.flag("hasSecureAttributeHttps") == Some(false) {
-        body.problem(
-            "hasSecureAttributeHttps",
-            "the session cookie is always Secure over HTTPS; SameSite=None would not work without",
-        );
-    }
-    if body.flag("hasSecureAttributeHttp") == Some(true) {
-        body.problem(
-            "hasSecureAttributeHttp",
-            "browsers never send a Secure cookie over plain HTTP: nobody could stay signed in",
-        );
-    }
-    if body.text("sessionCookieDomain").is_some_and(|domain| !domain.is_empty()) {
-        body.problem(
-            "sessionCookieDomain",
-            "session cookies are bound to the host; leave it empty",
-        );
-    }
-    for name in
-        ["authenticationModuleRedirectUri", "sessionModuleBaseUri", "loadBalancingModuleBaseUri"]
-    {
-        if body.text(name).is_some_and(|uri| !uri.is_empty()) {
-            body.problem(name, "external modules are not part of this release; leave it empty");
+fn prefix(body: &mut Body) -> Option<Prefix> {
+    match body.text("prefix")?.parse::<Prefix>() {
+        Ok(prefix) => Some(prefix),
+        Err(error) => {
+            body.problem("prefix", error.to_string());
+            None
         }
+    }
+}
+
+/// The deprecated twin counts only where the method itself is not said.
+fn read_method(body: &mut Body) -> Option<AuthenticationMethod> {
+    let twin = body.choice("headerAuthenticationMode", HEADER_MODES);
+    if let Some(number) = body.choice("authenticationMethod", AUTHENTICATION_METHODS) {
+        return Some(method(number));
+    }
+    twin.filter(|number| matches!(number, 1 | 2)).map(method)
+}
+
+fn read_saml(body: &mut Body) -> SamlEdit {
+    SamlEdit {
+        single_logout: body.flag("samlSlo"),
+        host_uri: body.text("samlHostUri"),
+        entity_id: body.text("samlEntityId"),
+        idp_metadata: body.text("samlMetadataIdP"),
+        user_id: body.text("samlAttributeUserId"),
+        user_directory: body.text("samlAttributeUserDirectory"),
+        signing_algorithm: body
+            .choice("samlAttributeSigningAlgorithm", SIGNING_ALGORITHMS)
+            .and_then(|number| u8::try_from(number).ok()),
+        attributes: body.attributes("samlAttributeMap", "samlAttribute"),
+    }
+}
+
+fn read_jwt(body: &mut Body) -> JwtEdit {
+    let mask = format!("{SHARED_SECRET}{MASK}");
+    JwtEdit {
+        // The mask comes back from clients that send everything they fetched.
+        key: body.text("jwtPublicKeyCertificate").filter(|key| *key != mask),
+        algorithms: body.texts("jwtAlgorithms"),
+        user_id: body.text("jwtAttributeUserId"),
+        user_directory: body.text("jwtAttributeUserDirectory"),
+        audience: body.text("jwtAudience"),
+        issuer: body.text("jwtIssuer"),
+        leeway_seconds: body.number("jwtLeewaySeconds"),
+        attributes: body.attributes("jwtAttributeMap", "jwtAttribute"),
+    }
+}
+
+fn read_oidc(body: &mut Body) -> OidcEdit {
+    OidcEdit {
+        configuration_uri: body.text("oidcConfigurationEndpointUri"),
+        client_id: body.text("oidcClientId"),
+        client_secret: body.text("oidcClientSecret").filter(|secret| secret != MASK),
+        realm: body.text("oidcRealm"),
+        subject: body.text("oidcAttributeSub"),
+        name: body.text("oidcAttributeName"),
+        groups: body.text("oidcAttributeGroups"),
+        email: body.text("oidcAttributeEmail"),
+        client_id_claim: body.text("oidcAttributeClientId"),
+        picture: body.text("oidcAttributePicture"),
+        scope: body.text("oidcScope"),
+        attributes: body.attributes("oidcAttributeMap", "oidcAttribute"),
+    }
+}
+
+fn read_load_balancing(repository: &Repository, body: &mut Body) -> LoadBalancingEdit {
+    let chosen = body
+        .references("loadBalancingServerNodes")
+        .map(|ids| ids.into_iter().map(NodeId).collect::<Vec<_>>());
+    let is_all = body.flag("loadBalancingAllNodes");
+    let nodes = match (chosen, is_all) {
+        // A client that knows only the list sends the flag back as it was: the list decides,
+        // unless it still names every node.
+        (Some(chosen), Some(true)) => {
+            let names_all = repository.site().nodes().all(|node| chosen.contains(&node.id));
+            Some(if names_all { None } else { Some(chosen) })
+        }
+        (Some(chosen), _) => Some(Some(chosen)),
+        (None, Some(true)) => Some(None),
+        (None, _) => None,
+    };
+    LoadBalancingEdit {
+        nodes,
+        is_sticky: body.flag("useStickyLoadBalancing"),
+        algorithm: body
+            .choice("loadBalancingAlgorithm", LOAD_BALANCING_ALGORITHMS)
+            .and_then(|number| u8::try_from(number).ok()),
+        checks_saturation: body.flag("enableEngineSaturationCheck"),
+        checks_health: body.flag("enableEngineHealthCheckData"),
+    }
+}
+
+/// A new entrance has no secret yet that a mask could stand for.
+fn refuse_mask(body: &mut Body) {
+    if body.text("oidcClientSecret").is_some_and(|secret| secret == MASK) {
+        body.problem("oidcClientSecret", "is the mask of another entrance's; give the secret");
+    }
+    let key = body.text("jwtPublicKeyCertificate");
+    if key.is_some_and(|key| key.strip_prefix(SHARED_SECRET) == Some(MASK)) {
+        body.problem("jwtPublicKeyCertificate", "is the mask of another entrance's; give the key");
+    }
+}
+
+fn method_number(method: AuthenticationMethod) -> u8 {
+    match method {
+        AuthenticationMethod::Ticket => 0,
+        AuthenticationMethod::HeaderStatic => 1,
+        AuthenticationMethod::HeaderDynamic => 2,
+        AuthenticationMethod::Saml => 3,
+        AuthenticationMethod::Jwt => 4,
+        AuthenticationMethod::Oidc => 5,
+    }
+}
+
+fn method(number: i64) -> AuthenticationMethod {
+    match number {
+        1 => AuthenticationMethod::HeaderStatic,
+        2 => AuthenticationMethod::HeaderDynamic,
+        3 => AuthenticationMethod::Saml,
+        4 => AuthenticationMethod::Jwt,
+        5 => AuthenticationMethod::Oidc,
+        _ => AuthenticationMethod::Ticket,
+    }
+}
+
+fn mode(number: i64) -> AnonymousMode {
+    match number {
+        0 => AnonymousMode::Never,
+        1 => AnonymousMode::Allowed,
+        3 => AnonymousMode::SilentFirst,
+        _ => AnonymousMode::Always,
     }
 }
 

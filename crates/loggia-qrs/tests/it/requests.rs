@@ -233,11 +233,9 @@ async fn members_of_the_wrong_type_are_all_told() {
     assert_eq!(reply.status, StatusCode::BAD_REQUEST);
     expect![[r#"
         id: "not-a-guid" is no GUID
-        authenticationMethod: this release signs people in by form only, which is 0
-        hasSecureAttributeHttps: the session cookie is always Secure over HTTPS; SameSite=None would not work without
         prefix: the prefix has 'P' at position 0; use a-z, 0-9, hyphen, dot, underscore or tilde
-        anonymousAccessMode: 9 is none of 0 Never, 1 Optional, 2 Always
         description: expected text, found the number 5
+        anonymousAccessMode: 9 is none of 0 Never, 1 Optional, 2 Always, 3 SilentSignOnFirst
         sessionInactivityTimeout: expected a whole number that fits, found the number -1
         websocketCrossOriginWhiteList: expected a list of texts, found the text "host"
         extendedSecurityEnvironment: expected true or false, found the text "perhaps""#]].assert_eq(reply.body["detail"].as_str().unwrap());

@@ -12,7 +12,7 @@ use crate::manage::{ManageError, Violation};
 use crate::store::{
     Change, Charged, Decide, Ledger, ObjectProperties, SessionRow, Store, StoreError, StoredSite,
 };
-use crate::{Repository, Settings, Site};
+use crate::{Repository, Settings, Site, VirtualProxyEdit};
 
 /// A repository that forgets.
 pub(super) struct Draft {
@@ -123,8 +123,10 @@ impl Draft {
             ProposedChange::VirtualProxy { id, edit } => {
                 let saved = update_or_create(
                     id.filter(|id| site.virtual_proxy(*id).is_some()),
-                    |id| draft.update_virtual_proxy(caller, id, None, edit.clone()),
-                    || draft.create_virtual_proxy(caller, *id, edit.clone()),
+                    |id| {
+                        draft.update_virtual_proxy(caller, id, None, VirtualProxyEdit::clone(edit))
+                    },
+                    || draft.create_virtual_proxy(caller, *id, VirtualProxyEdit::clone(edit)),
                 )?;
                 return Ok(saved.warnings);
             }

@@ -1,5 +1,7 @@
 //! Virtual proxies: the entrances.
 
+mod edit;
+
 use std::sync::Arc;
 
 use loggia_model::entity::{AnonymousMode, SameSite, VirtualProxy};
@@ -7,30 +9,18 @@ use loggia_model::{Caller, Environment, Moment, Prefix, VirtualProxyId, VisitorI
 use loggia_rules::{Action, admits};
 use uuid::Uuid;
 
-use super::{Conflict, ManageError, Problems, Saved, Violation, refuse_stale, set};
+use super::{Conflict, ManageError, Problems, Saved, Violation, refuse_stale};
 use crate::Repository;
 use crate::facts::SiteFacts;
 use crate::record::Record;
 use crate::site::Site;
 use crate::store::Change;
 
-/// What a request says about a virtual proxy; absent members stay as they are.
-#[derive(Clone, Debug, Default)]
-pub struct VirtualProxyEdit {
-    pub prefix: Option<Prefix>,
-    pub description: Option<String>,
-    pub anonymous: Option<AnonymousMode>,
-    pub session_cookie: Option<String>,
-    pub inactivity_minutes: Option<u32>,
-    pub host_allow_list: Option<Vec<String>>,
-    pub same_site_https: Option<SameSite>,
-    pub same_site_http: Option<SameSite>,
-    pub additional_headers: Option<String>,
-    pub extended_security: Option<bool>,
-    pub max_anonymous_sessions: Option<u32>,
-    pub max_anonymous_sessions_per_address: Option<u32>,
-    pub tags: Option<Vec<String>>,
-}
+use edit::apply;
+pub use edit::{
+    HeaderEdit, JwtEdit, LoadBalancingEdit, OidcEdit, SamlEdit, TicketEdit, VirtualProxyEdit,
+    VisitorRatesEdit,
+};
 
 impl Repository {
     /// The virtual proxies the caller may read, by prefix.
@@ -148,22 +138,6 @@ impl Repository {
     }
 }
 
-fn apply(entrance: &mut VirtualProxy, edit: VirtualProxyEdit) {
-    set(&mut entrance.prefix, edit.prefix);
-    set(&mut entrance.description, edit.description);
-    set(&mut entrance.anonymous, edit.anonymous);
-    set(&mut entrance.session_cookie, edit.session_cookie);
-    set(&mut entrance.inactivity_minutes, edit.inactivity_minutes);
-    set(&mut entrance.host_allow_list, edit.host_allow_list);
-    set(&mut entrance.same_site_https, edit.same_site_https);
-    set(&mut entrance.same_site_http, edit.same_site_http);
-    set(&mut entrance.additional_headers, edit.additional_headers);
-    set(&mut entrance.extended_security, edit.extended_security);
-    set(&mut entrance.max_anonymous_sessions, edit.max_anonymous_sessions);
-    set(&mut entrance.max_anonymous_sessions_per_address, edit.max_anonymous_sessions_per_address);
-    set(&mut entrance.tags, edit.tags);
-}
-
 /// The validations of `spec/access.md` §2.2.
 fn check(site: &Site, entrance: &VirtualProxy, mut problems: Problems) -> Result<(), ManageError> {
     problems.text("description", &entrance.description, true);
@@ -178,11 +152,17 @@ fn check(site: &Site, entrance: &VirtualProxy, mut problems: Problems) -> Result
     if !(1..=43_200).contains(&entrance.inactivity_minutes) {
         problems.add("sessionInactivityTimeout", "must be 1 to 43,200 minutes");
     }
-    if entrance.same_site_http == SameSite::None {
-        problems.add(
-            "sameSiteAttributeHttp",
-            "SameSite=None needs a Secure cookie, which plain HTTP cannot have",
-        );
+    for (place, same_site, is_secure) in [
+        ("sameSiteAttributeHttps", entrance.same_site_https, entrance.is_secure_https),
+        ("sameSiteAttributeHttp", entrance.same_site_http, entrance.is_secure_http),
+    ] {
+        if same_site == SameSite::None && !is_secure {
+            problems.add(
+                place,
+                "SameSite=None works only for Secure cookies; browsers drop others. Set the \
+                 Secure attribute as well, or choose Lax",
+            );
+        }
     }
     for host in &entrance.host_allow_list {
         if !is_host(host) {

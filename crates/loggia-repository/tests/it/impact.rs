@@ -326,7 +326,7 @@ fn entrances_and_pools() {
     let pool = site.pools().next().unwrap().id;
     let mode = |id, mode| ProposedChange::VirtualProxy {
         id: Some(id),
-        edit: VirtualProxyEdit { anonymous: Some(mode), ..VirtualProxyEdit::default() },
+        edit: Box::new(VirtualProxyEdit { anonymous: Some(mode), ..VirtualProxyEdit::default() }),
     };
     office.check(
         mode(public, AnonymousMode::Never),

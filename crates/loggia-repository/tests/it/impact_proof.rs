@@ -224,7 +224,10 @@ impl World {
                     prefix,
                     ..VirtualProxyEdit::default()
                 };
-                ProposedChange::VirtualProxy { id: Some(*tape.of(&self.entrances)), edit }
+                ProposedChange::VirtualProxy {
+                    id: Some(*tape.of(&self.entrances)),
+                    edit: Box::new(edit),
+                }
             }
             _ => {
                 let edit = PoolEdit { is_disabled: Some(true), ..PoolEdit::default() };
@@ -331,7 +334,7 @@ impl World {
                 repository.create_user(root, id, edit)?;
             }
             ProposedChange::VirtualProxy { id, edit } => {
-                repository.update_virtual_proxy(root, id.unwrap(), None, edit)?;
+                repository.update_virtual_proxy(root, id.unwrap(), None, *edit)?;
             }
             ProposedChange::Pool { id, edit } => {
                 repository.update_pool(root, id.unwrap(), None, edit)?;
