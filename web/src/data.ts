@@ -86,6 +86,15 @@ export interface Message {
   readonly time: string
   readonly action: Action | undefined
   readonly secondary: Action | undefined
+  /** A button that changes something; it comes before the others. */
+  readonly form: MessageForm | undefined
+}
+
+export interface MessageForm {
+  readonly label: string
+  readonly action: string
+  readonly csrf: string
+  readonly target: string
 }
 
 export interface Action {
@@ -130,6 +139,7 @@ export const message = record<Message>({
   time: words,
   action: optional(action),
   secondary: optional(action),
+  form: optional(record<MessageForm>({ label: text, action: text, csrf: words, target: text })),
 })
 
 export const pageData: Decode<PageData> = record<PageData>({

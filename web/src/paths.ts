@@ -8,6 +8,7 @@ export const paths = {
   login: (base: string, target?: string) =>
     target === undefined ? `${base}/login` : `${base}/login?target=${encodeURIComponent(target)}`,
   logout: (base: string) => `${base}/logout`,
+  otherSessions: (base: string) => `${base}/logout/others`,
   appDetails: (base: string, app: string) => `${base}/api/v1/apps/${encodeURIComponent(app)}`,
 }
 

@@ -35,6 +35,8 @@ pub struct Session {
     /// Already waiting for the next write to the store.
     pub(crate) is_queued: AtomicBool,
     saved_active: AtomicI64,
+    /// An app was opened in it: it counts for the limit of parallel sessions from then on.
+    pub(crate) has_place: AtomicBool,
 }
 
 /// Most sessions never have a socket, and a watch channel is several times their size: it is made
@@ -62,6 +64,8 @@ pub(crate) struct Stored {
     proof: Option<Box<Proof>>,
     last_active: Moment,
     timeout_millis: i64,
+    #[serde(default)]
+    has_place: bool,
 }
 
 pub(crate) struct Beginning {
@@ -94,6 +98,7 @@ impl Session {
             ending: Mutex::new(Ending::Live),
             is_queued: AtomicBool::new(false),
             saved_active: AtomicI64::new(i64::MIN),
+            has_place: AtomicBool::new(false),
         }
     }
 
@@ -114,6 +119,7 @@ impl Session {
             ending: Mutex::new(Ending::Live),
             is_queued: AtomicBool::new(false),
             saved_active: AtomicI64::new(last_active),
+            has_place: AtomicBool::new(stored.has_place),
         }
     }
 
@@ -129,7 +135,20 @@ impl Session {
             proof: self.proof.clone(),
             last_active: self.last_active(),
             timeout_millis: self.timeout_millis.load(Ordering::Relaxed),
+            has_place: self.has_place(),
         }
+    }
+
+    /// How its holder signed in; none for visitors.
+    #[must_use]
+    pub fn method(&self) -> Option<&str> {
+        self.proof.as_ref().map(|proof| proof.method.as_str())
+    }
+
+    /// Whether an app was opened in it, so that it counts for the limit of parallel sessions.
+    #[must_use]
+    pub fn has_place(&self) -> bool {
+        self.has_place.load(Ordering::Relaxed)
     }
 
     /// Whether it belongs to somebody who has not signed in.

@@ -12,6 +12,7 @@ use thiserror::Error;
 use tracing::{debug, info, warn};
 
 use crate::address::AddressBlock;
+use crate::people::{People, Place};
 use crate::persist::{Forgetful, SessionRow, SessionStore, SessionStoreError};
 use crate::proof::Proof;
 use crate::secret::{NoRandomness, SessionHash, SessionSecret, random_token, random_uuid};
@@ -29,6 +30,7 @@ struct Shared {
     /// back for later, so a sweep costs as much as there is to end, not as much as there is.
     deadlines: Mutex<BTreeMap<i64, Vec<SessionHash>>>,
     visitors: Mutex<HashMap<VirtualProxyId, VisitorCounts>>,
+    people: People,
     bursts: Mutex<HashMap<BurstKey, Burst>>,
     unsaved: Mutex<Unsaved>,
     store: Box<dyn SessionStore>,
@@ -134,6 +136,7 @@ impl Sessions {
                 shards,
                 deadlines: Mutex::default(),
                 visitors: Mutex::default(),
+                people: People::default(),
                 bursts: Mutex::default(),
                 unsaved: Mutex::default(),
                 store,
@@ -271,6 +274,7 @@ impl Sessions {
         if !session.finish(end) {
             return;
         }
+        self.shared.people.remove(session);
         if session.is_anonymous() {
             let mut visitors = self.shared.visitors.lock();
             if let Some(counts) = visitors.get_mut(&session.entrance) {
@@ -343,12 +347,73 @@ impl Sessions {
     /// How many sessions a person has, over all entrances.
     #[must_use]
     pub fn count_of(&self, user: UserId) -> usize {
-        let is_theirs = |session: &Arc<Session>| matches!(session.principal, Principal::User { id, .. } if id == user);
+        self.shared.people.of(user).len()
+    }
+
+    /// The sessions of a person, over all entrances.
+    #[must_use]
+    pub fn of_user(&self, user: UserId) -> Vec<Arc<Session>> {
+        self.shared.people.of(user)
+    }
+
+    /// The living sessions of an entrance, in no order.
+    #[must_use]
+    pub fn list(&self, entrance: VirtualProxyId) -> Vec<Arc<Session>> {
+        let mut sessions = self.all();
+        sessions.retain(|session| session.entrance == entrance);
+        sessions
+    }
+
+    /// The living session of that id.
+    #[must_use]
+    pub fn by_id(&self, id: SessionId) -> Option<Arc<Session>> {
+        // Asked by administrators only: an index of its own would cost every visitor memory.
         self.shared
             .shards
             .iter()
-            .map(|shard| shard.read().values().filter(|session| is_theirs(session)).count())
-            .sum()
+            .find_map(|shard| shard.read().values().find(|session| session.id == id).cloned())
+    }
+
+    /// Ends all sessions of a person, and returns those that were ended.
+    pub fn end_user(&self, user: UserId, end: SessionEnd) -> Vec<Arc<Session>> {
+        let sessions = self.of_user(user);
+        for session in &sessions {
+            self.end(session, end);
+        }
+        sessions
+    }
+
+    /// Ends all other sessions of whoever holds this one; says how many.
+    pub fn end_others(&self, session: &Session, end: SessionEnd) -> usize {
+        let Principal::User { id, .. } = &session.principal else { return 0 };
+        let mut others = self.of_user(*id);
+        others.retain(|other| other.hash != session.hash);
+        for other in &others {
+            self.end(other, end);
+        }
+        others.len()
+    }
+
+    /// Counts this session for the limit of `most` parallel sessions a person, if there is room.
+    /// An app is about to be opened in it.
+    pub fn take_place(&self, session: &Arc<Session>, most: u32, now: Moment) -> Place {
+        let place = self.shared.people.take_place(session, most, now);
+        if place.is_new {
+            self.queue(session);
+        }
+        place
+    }
+
+    /// What [`Self::take_place`] would find, without counting the session.
+    #[must_use]
+    pub fn look_for_place(&self, session: &Arc<Session>, now: Moment) -> Place {
+        self.shared.people.look_for_place(session, now)
+    }
+
+    /// The app was not opened after all: the session counts no longer.
+    pub fn give_place_back(&self, session: &Arc<Session>) {
+        session.has_place.store(false, Ordering::Relaxed);
+        self.queue(session);
     }
 
     /// Brings back the sessions of the last run that have time left; says how many.
@@ -410,6 +475,7 @@ impl Sessions {
 
     fn insert(&self, session: &Arc<Session>) {
         self.shared.schedule(session);
+        self.shared.people.add(session);
         self.shared.shard(&session.hash).write().insert(session.hash, Arc::clone(session));
     }
 

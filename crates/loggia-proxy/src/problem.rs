@@ -26,6 +26,8 @@ pub struct Problem {
     pub time: Moment,
     pub action: Option<Link>,
     pub secondary: Option<Link>,
+    /// A button that changes something; it comes before the others.
+    pub form: Option<Form>,
     /// Seconds after which trying again makes sense.
     pub retry_after: Option<u64>,
 }
@@ -37,6 +39,17 @@ pub struct Link {
     pub href: String,
 }
 
+/// A button that sends a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    pub label: &'static str,
+    pub action: String,
+    /// The token of the session, without which the form counts for nothing.
+    pub csrf: String,
+    /// Where to go afterwards.
+    pub target: String,
+}
+
 /// Who is turned away, and what they could do instead.
 #[derive(Clone, Debug, Default)]
 pub struct Reader {
@@ -45,6 +58,9 @@ pub struct Reader {
     pub base: String,
     /// Login page that leads back to what was asked for; none where nobody can log in.
     pub login: Option<String>,
+    /// The token of the reader's session, and what they asked for.
+    pub csrf: String,
+    pub target: String,
 }
 
 impl Link {
@@ -73,6 +89,7 @@ impl Problem {
             time: now,
             action: None,
             secondary: None,
+            form: None,
             retry_after: None,
         }
     }
@@ -96,6 +113,12 @@ impl Problem {
             },
             _ => (Some(hub), None),
         };
+        let form = (refusal.code == Code::LicSessions).then(|| Form {
+            label: "End my other sessions",
+            action: format!("{}/logout/others", reader.base),
+            csrf: reader.csrf.clone(),
+            target: reader.target.clone(),
+        });
         let wait = refusal.renews.map(|renews| renews.millis_since(refusal.time));
         Problem {
             status,
@@ -106,6 +129,7 @@ impl Problem {
             time: refusal.time,
             action,
             secondary,
+            form,
             retry_after: wait.filter(|wait| *wait > 0).map(|wait| wait.unsigned_abs() / 1_000 + 1),
         }
     }
@@ -212,6 +236,9 @@ impl Problem {
             .markup("</h1><p>")
             .plain(&self.text)
             .markup("</p>");
+        if let Some(form) = &self.form {
+            html = html.html(&form.html());
+        }
         for link in self.action.iter().chain(&self.secondary) {
             html = html.markup("<p>").link(&link.href, link.label).markup("</p>");
         }
@@ -250,7 +277,28 @@ impl Problem {
             "time": iso(self.time),
             "action": link(&self.action),
             "secondary": link(&self.secondary),
+            "form": self.form.as_ref().map(|form| json!({
+                "label": form.label,
+                "action": form.action,
+                "csrf": form.csrf,
+                "target": form.target,
+            })),
         })
+    }
+}
+
+impl Form {
+    fn html(&self) -> Html {
+        Html::default()
+            .markup("<form method=\"post\" action=\"")
+            .plain(&self.action)
+            .markup("\"><input type=\"hidden\" name=\"csrf\" value=\"")
+            .plain(&self.csrf)
+            .markup("\"><input type=\"hidden\" name=\"target\" value=\"")
+            .plain(&self.target)
+            .markup("\"><button type=\"submit\" class=\"button primary\">")
+            .plain(self.label)
+            .markup("</button></form>")
     }
 }
 
@@ -312,7 +360,9 @@ fn words(refusal: &Refusal, is_visitor: bool) -> (StatusCode, &'static str, Stri
         Code::LicSessions => (
             StatusCode::FORBIDDEN,
             "Too many sessions",
-            "You are using this hub in too many places at once. Log out in one of them.".into(),
+            "Apps are open in five other sessions of yours: other browsers, devices or entrances. \
+             Log out in one of them, or end them all from here."
+                .into(),
         ),
         Code::AccInactive => (
             StatusCode::FORBIDDEN,

@@ -574,7 +574,14 @@ impl Entered {
     pub fn reader(&self) -> Reader {
         let is_visitor = self.guest.as_ref().is_none_or(|guest| guest.session.is_anonymous());
         let login = (is_visitor && self.can_log_in()).then(|| self.login_with_target());
-        Reader { is_visitor, base: self.base(), login }
+        let csrf = self.guest.as_ref().map(|guest| guest.session.csrf.to_string());
+        Reader {
+            is_visitor,
+            base: self.base(),
+            login,
+            csrf: csrf.unwrap_or_default(),
+            target: self.asked_for(),
+        }
     }
 }
 

@@ -80,6 +80,32 @@ impl Proxy {
         self.without_cookie(entered, done)
     }
 
+    /// `POST /logout/others`: ends the caller's other sessions, at every entrance, and goes on with
+    /// this one.
+    pub async fn end_others(
+        &self,
+        entered: &Entered,
+        method: &Method,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Response {
+        if *method != Method::POST {
+            return self.wrong_method(entered, headers, "POST");
+        }
+        let form = read_form(body).await.unwrap_or_else(|_| Query::parse(""));
+        let back = redirect(StatusCode::SEE_OTHER, &self.target(entered, &form));
+        let Some(guest) = &entered.guest else { return back };
+        let token = header_token(headers).or(form.get("csrf")).unwrap_or_default();
+        // Unlike logging out, this reaches beyond the browser at hand: the token is always asked for.
+        if sender(entered, headers) == Sender::Foreign || !same(token, &guest.session.csrf) {
+            return self.forged(entered, &guest.caller.principal.to_string(), headers);
+        }
+        let ended = self.shared().sessions.end_others(&guest.session, SessionEnd::LoggedOut);
+        let principal = &guest.caller.principal;
+        info!(target: "loggia::session", ended, "{principal} ended {ended} other sessions");
+        back
+    }
+
     /// `GET /loggedout`.
     #[must_use]
     pub fn logged_out(&self, entered: &Entered) -> Response {

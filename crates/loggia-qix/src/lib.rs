@@ -104,8 +104,20 @@ pub struct Connection {
     pub ended: watch::Receiver<Option<SessionEnd>>,
     pub login_uri: Option<String>,
     pub logout_uri: Option<String>,
-    /// Called for each request: the session is in use.
-    pub on_activity: Arc<dyn Fn() + Send + Sync>,
+    pub host: Arc<dyn Host>,
+}
+
+/// Whoever keeps the session behind a socket, as the engine needs them.
+pub trait Host: Send + Sync {
+    /// A request came: the session is in use.
+    fn is_active(&self);
+
+    /// An app is about to be opened in the session. Answers how many other sessions of the same
+    /// person are in the way, which the licence gate judges.
+    fn take_place(&self) -> u32;
+
+    /// The app was not opened after all.
+    fn give_place_back(&self);
 }
 
 /// Why a socket was closed, with the close code to send.
@@ -203,16 +215,8 @@ impl Engine {
         incoming: impl Stream<Item = String> + Send,
         outgoing: mpsc::Sender<String>,
     ) -> CloseReason {
-        let Connection {
-            caller,
-            app,
-            identity,
-            ttl,
-            mut ended,
-            login_uri,
-            logout_uri,
-            on_activity,
-        } = connection;
+        let Connection { caller, app, identity, ttl, mut ended, login_uri, logout_uri, host } =
+            connection;
         let key = Key {
             principal: caller.principal.clone(),
             entrance: caller.environment.virtual_proxy.to_string(),
@@ -222,7 +226,8 @@ impl Engine {
         let (outbox, mut queued) = mpsc::unbounded_channel();
         let backlog = Arc::new(AtomicUsize::new(0));
         let number = self.shared.last_socket.fetch_add(1, Ordering::Relaxed) + 1;
-        let socket = Arc::new(Socket::new(number, caller, login_uri, outbox, backlog.clone()));
+        let socket =
+            Arc::new(Socket::new(number, caller, login_uri, host, outbox, backlog.clone()));
         let (cell, is_attached) = match self.attach(key, &socket) {
             Ok(attached) => attached,
             Err(error) => {
@@ -272,7 +277,7 @@ impl Engine {
                 },
                 text = incoming.next(), if is_open => match text {
                     Some(text) => {
-                        on_activity();
+                        socket.host.is_active();
                         queue::receive(&self.shared, &cell, &socket, &text);
                     }
                     None => break CloseReason::ClientLeft,

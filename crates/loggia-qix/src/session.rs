@@ -2,6 +2,7 @@
 //! makes stale.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -9,6 +10,7 @@ use loggia_model::{Caller, Principal};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
+use crate::Host;
 use crate::document::Document;
 use crate::effect::Effects;
 use crate::fault::Fault;
@@ -35,11 +37,11 @@ pub(crate) struct Session {
 }
 
 /// One socket's own part: its handles, its caller's view, its way out.
-#[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) number: u64,
     pub(crate) caller: Caller,
     pub(crate) login_uri: Option<String>,
+    pub(crate) host: Arc<dyn Host>,
     pub(crate) handles: Mutex<HandleTable>,
     pub(crate) view: RwLock<Arc<View>>,
     /// Requests that have not been answered, and whether the client took them back.
@@ -77,6 +79,7 @@ impl Socket {
         number: u64,
         caller: Caller,
         login_uri: Option<String>,
+        host: Arc<dyn Host>,
         outbox: mpsc::UnboundedSender<Outgoing>,
         backlog: Arc<AtomicUsize>,
     ) -> Socket {
@@ -84,6 +87,7 @@ impl Socket {
             number,
             caller,
             login_uri,
+            host,
             handles: Mutex::default(),
             view: RwLock::default(),
             pending: Mutex::default(),
@@ -137,6 +141,15 @@ impl Socket {
                 .map(|(handle, _)| handle),
         );
         found
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("number", &self.number)
+            .field("caller", &self.caller)
+            .finish_non_exhaustive()
     }
 }
 

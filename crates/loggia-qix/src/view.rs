@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use loggia_model::entity::{App, AppObject, Stream};
 use loggia_model::{AppId, Caller, Moment, ObjectId};
 use loggia_repository::{
-    Action, Actions, Conflict, ManageError, ObjectEdit, OpenAppError, OpenedApp, Repository,
+    Action, Actions, Code, Conflict, ManageError, ObjectEdit, OpenAppError, OpenedApp, Repository,
     Resource, VisitInfo,
 };
 use parking_lot::Mutex;
@@ -379,7 +379,12 @@ pub(crate) fn find_app(shared: &Shared, caller: &Caller, name: &str) -> Option<A
 
 /// Opens an app for a socket through all gates.
 pub(crate) fn open(shared: &Shared, socket: &Socket, app: AppId) -> Result<Arc<View>, Fault> {
-    match shared.repository.open_app(&socket.caller, app, &VisitInfo::default()) {
+    let visit = VisitInfo { parallel_sessions: socket.host.take_place(), ..VisitInfo::default() };
+    let outcome = shared.repository.open_app(&socket.caller, app, &visit);
+    if outcome.is_err() {
+        socket.host.give_place_back();
+    }
+    match outcome {
         Ok(opened) => Ok(Arc::new(View::of(shared, &socket.caller, &opened)?)),
         Err(OpenAppError::Hidden { .. }) => Err(Fault::app_not_found(app.text())),
         Err(OpenAppError::Blocked { .. }) => Err(Fault::access_denied()),
@@ -592,7 +597,11 @@ fn is_harmless(privilege: &str) -> bool {
 }
 
 fn licence_message(refusal: &loggia_repository::Refusal) -> String {
-    format!("No licence covers this visit ({}, reference {})", refusal.code, refusal.reference)
+    let why = match refusal.code {
+        Code::LicSessions => "You are using this hub in too many places at once",
+        _ => "No licence covers this visit",
+    };
+    format!("{why} ({}, reference {})", refusal.code, refusal.reference)
 }
 
 fn node_message(refusal: &loggia_repository::Refusal) -> String {

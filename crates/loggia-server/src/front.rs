@@ -94,11 +94,10 @@ impl Front {
             Route::Logout => self.proxy.logout(entered, &method, headers, body).await,
             Route::LoggedOut => self.proxy.logged_out(entered),
             Route::Personal => self.proxy.personal(entered, &method, headers),
-            Route::OtherSessions
-            | Route::OidcReturn
-            | Route::SamlAssertion
-            | Route::SamlLogout
-            | Route::SamlMetadata => self.nothing_here(entered, headers),
+            Route::OtherSessions => self.proxy.end_others(entered, &method, headers, body).await,
+            Route::OidcReturn | Route::SamlAssertion | Route::SamlLogout | Route::SamlMetadata => {
+                self.nothing_here(entered, headers)
+            }
             Route::Restarted => plain(StatusCode::OK, ""),
             Route::CsrfToken => self.proxy.csrf_token(entered),
             Route::Socket(name) => {
@@ -196,7 +195,12 @@ fn is_too_large(headers: &HeaderMap) -> bool {
 fn is_read_only(route: &Route) -> bool {
     !matches!(
         route,
-        Route::Login | Route::Logout | Route::Personal | Route::Qrs(_) | Route::Nothing
+        Route::Login
+            | Route::Logout
+            | Route::OtherSessions
+            | Route::Personal
+            | Route::Qrs(_)
+            | Route::Nothing
     )
 }
 

@@ -105,8 +105,11 @@ async fn visit(front: &Arc<Front>, entered: &Entered, app: &str) -> Result<Visit
     // An address that is no id is answered like the id of no app, so that neither tells anything.
     let app = app.parse().unwrap_or(AppId(Uuid::nil()));
     let (caller, reader) = (guest.caller.clone(), entered.reader());
+    // The page takes no place yet: its socket does.
+    let place = front.proxy.sessions().look_for_place(&guest.session, front.proxy.now());
+    let info = VisitInfo { parallel_sessions: place.others, ..VisitInfo::default() };
     let worker = Arc::clone(front);
-    let outcome = tokio::task::spawn_blocking(move || look(&worker, &caller, app)).await;
+    let outcome = tokio::task::spawn_blocking(move || look(&worker, &caller, app, &info)).await;
     match outcome {
         Ok(Ok(visit)) => Ok(visit),
         Ok(Err(Blocked::Refused(refusal))) => Err(Box::new(Problem::of_refusal(&refusal, &reader))),
@@ -120,16 +123,14 @@ enum Blocked {
     Broken(String),
 }
 
-fn look(front: &Front, caller: &Caller, app: AppId) -> Result<Visit, Blocked> {
+fn look(front: &Front, caller: &Caller, app: AppId, info: &VisitInfo) -> Result<Visit, Blocked> {
     let opened =
-        front.repository.would_open_app(caller, app, &VisitInfo::default()).map_err(|error| {
-            match error {
-                OpenAppError::Hidden { refusal, .. }
-                | OpenAppError::Unlicensed { refusal, .. }
-                | OpenAppError::Unplaced { refusal, .. }
-                | OpenAppError::Blocked { refusal, .. } => Blocked::Refused(refusal),
-                OpenAppError::Store { source, .. } => Blocked::Broken(source.to_string()),
-            }
+        front.repository.would_open_app(caller, app, info).map_err(|error| match error {
+            OpenAppError::Hidden { refusal, .. }
+            | OpenAppError::Unlicensed { refusal, .. }
+            | OpenAppError::Unplaced { refusal, .. }
+            | OpenAppError::Blocked { refusal, .. } => Blocked::Refused(refusal),
+            OpenAppError::Store { source, .. } => Blocked::Broken(source.to_string()),
         })?;
     let details = front.repository.app_details(caller, app).map_err(|error| match error {
         ManageError::Hidden { refusal, .. } | ManageError::Refused(refusal) => {

@@ -1,6 +1,7 @@
 //! An engine socket: from the upgrade to the close frame. What is said on it is `loggia-qix`'s.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -10,10 +11,12 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
 use http::request::Parts;
+use loggia_auth::Session;
+use loggia_licence::PARALLEL_SESSIONS;
 use loggia_proxy::problem::Problem;
 use loggia_proxy::route::SocketName;
-use loggia_proxy::{Entered, Guest};
-use loggia_qix::{CloseReason, Connection, sign_in_notice};
+use loggia_proxy::{Entered, Guest, Proxy};
+use loggia_qix::{CloseReason, Connection, Host, sign_in_notice};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite;
@@ -112,7 +115,6 @@ fn connection(
 ) -> Connection {
     let logout_uri = (!guest.session.is_anonymous())
         .then(|| format!("{}{}/qps/user", entered.origin(), entered.base()));
-    let (proxy, session) = (front.proxy.clone(), Arc::clone(&guest.session));
     Connection {
         caller: guest.caller.clone(),
         app: name.app.clone(),
@@ -121,7 +123,38 @@ fn connection(
         ended: guest.session.watch(),
         login_uri,
         logout_uri,
-        on_activity: Arc::new(move || proxy.sessions().touch(&session, proxy.now())),
+        host: Arc::new(Behind {
+            proxy: front.proxy.clone(),
+            session: Arc::clone(&guest.session),
+            took_place: AtomicBool::new(false),
+        }),
+    }
+}
+
+/// The session behind a socket.
+struct Behind {
+    proxy: Proxy,
+    session: Arc<Session>,
+    /// The session counts because of this socket's last attempt to open an app.
+    took_place: AtomicBool,
+}
+
+impl Host for Behind {
+    fn is_active(&self) {
+        self.proxy.sessions().touch(&self.session, self.proxy.now());
+    }
+
+    fn take_place(&self) -> u32 {
+        let now = self.proxy.now();
+        let place = self.proxy.sessions().take_place(&self.session, PARALLEL_SESSIONS, now);
+        self.took_place.store(place.is_new, Ordering::Relaxed);
+        place.others
+    }
+
+    fn give_place_back(&self) {
+        if self.took_place.swap(false, Ordering::Relaxed) {
+            self.proxy.sessions().give_place_back(&self.session);
+        }
     }
 }
 

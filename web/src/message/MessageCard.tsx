@@ -8,14 +8,21 @@ interface Props {
 
 /** What happened, why, the one thing to do next, and what to quote when asking for help. */
 export function MessageCard({ message, fallback }: Props) {
-  const { code, reference, time, action, secondary } = message
+  const { code, reference, time, action, secondary, form } = message
   const first = action ?? fallback
   return (
     <section class="card" aria-labelledby="message-title">
       <h1 id="message-title">{message.title}</h1>
       {message.text && <p>{message.text}</p>}
       <div class="actions">
-        <a class="button primary" href={first.href}>{first.label}</a>
+        {form && (
+          <form method="post" action={form.action}>
+            <input type="hidden" name="csrf" value={form.csrf} />
+            <input type="hidden" name="target" value={form.target} />
+            <button type="submit" class="button primary">{form.label}</button>
+          </form>
+        )}
+        <a class={form ? 'button' : 'button primary'} href={first.href}>{first.label}</a>
         {secondary && <a class="button" href={secondary.href}>{secondary.label}</a>}
       </div>
       {(code || reference) && (

@@ -13,6 +13,7 @@ const unknown: Message = {
   time: '',
   action: undefined,
   secondary: undefined,
+  form: undefined,
 }
 
 export function MessagePage({ data }: { readonly data: PageData }) {

@@ -27,6 +27,8 @@ export async function whyRefused(data: PageData, app: string): Promise<Message |
 function refusal(data: PageData, status: number, found: Problem): Message {
   const hub = { label: 'Back to the hub', href: paths.hub(data.base) }
   const canLogIn = data.me.isAnonymous && data.entrance.anonymous !== 'always'
+  // The page that is asked again has no other way out either: it offers to end the others.
+  const others = { label: 'End my other sessions', action: paths.otherSessions(data.base), csrf: data.csrf, target: location.pathname }
   const login = { label: 'Log in', href: loginPath(data.base, data.me.loginUrl, location.pathname) }
   return decodeMessage(
     {
@@ -38,6 +40,7 @@ function refusal(data: PageData, status: number, found: Problem): Message {
       time: new Date().toISOString(),
       action: canLogIn ? login : hub,
       secondary: canLogIn ? hub : null,
+      form: found.code === 'LIC-SESSIONS' ? others : null,
     },
     '',
   )
@@ -66,12 +69,12 @@ export function endOf(data: PageData, name: Ending, params: unknown): { readonly
     return { kind: 'ended', text: sentences[name] + why }
   }
   const isLicence = name === 'OnLicenseAccessDenied'
-  const code = said.code ?? (isLicence ? 'LIC-NONE' : 'LIC-SESSIONS')
+  const code = said.code ?? (isLicence ? 'LIC-NONE' : 'SES-PARALLEL')
   return {
     kind: 'refused',
     message: refusal(data, 403, {
       code,
-      title: !isLicence ? 'Too many sessions' : code === 'LIC-ANON-KIND' ? 'No access for visitors' : 'No capacity for this app',
+      title: !isLicence || code === 'LIC-SESSIONS' ? 'Too many sessions' : code === 'LIC-ANON-KIND' ? 'No access for visitors' : 'No capacity for this app',
       detail: said.message ?? 'The server has no capacity left that may be used here.',
       reference: said.reference ?? '',
     }),

@@ -10,7 +10,7 @@ use loggia_model::{
     AppId, Caller, Environment, InternalAccount, Moment, Prefix, Principal, RuleId, SessionEnd,
     StreamId, UserKey, VisitorId,
 };
-use loggia_qix::{CloseReason, Connection, Engine, Settings};
+use loggia_qix::{CloseReason, Connection, Engine, Host, Settings};
 use loggia_repository::store::sqlite::SqliteStore;
 use loggia_repository::{
     AppEdit, ObjectEdit, PoolEdit, Repository, RuleEdit, Settings as RepositorySettings,
@@ -232,7 +232,7 @@ impl Site {
             ended: is_ended,
             login_uri: Some("/public/login".to_owned()),
             logout_uri: Some("/public/qps/user".to_owned()),
-            on_activity: Arc::new(|| {}),
+            host: Arc::new(Alone),
         };
         let engine = self.engine.clone();
         let served = tokio::spawn(async move {
@@ -243,6 +243,19 @@ impl Site {
         });
         Client { requests, answers, ended, served, last_id: 0, transcript: String::new() }
     }
+}
+
+/// Nobody else has a session.
+struct Alone;
+
+impl Host for Alone {
+    fn is_active(&self) {}
+
+    fn take_place(&self) -> u32 {
+        0
+    }
+
+    fn give_place_back(&self) {}
 }
 
 impl Client {

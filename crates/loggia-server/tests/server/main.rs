@@ -6,5 +6,6 @@ mod entrances;
 mod explaining;
 mod exposing;
 mod requirements;
+mod sessions;
 mod signing_in;
 mod support;
