@@ -41,6 +41,9 @@
 pub mod address;
 pub mod attempts;
 pub mod outside;
+pub mod header;
+pub mod jwt;
+pub mod merging;
 pub mod password;
 pub mod pending;
 pub mod people;
@@ -50,10 +53,14 @@ pub mod scheme;
 pub mod secret;
 pub mod session;
 pub mod sessions;
+pub mod ticket;
 
 pub use address::AddressBlock;
 pub use attempts::{Attempts, AttemptsRefused};
 pub use outside::{AllowedHost, AllowedHostError, Credentials, Outside, OutsideError};
+pub use header::{HeaderError, HeaderForm, person_of_header};
+pub use jwt::{JwtError, JwtKeys, KeyError, KeySource, Tokens};
+pub use merging::{Merging, Sender};
 pub use password::{PasswordError, Passwords};
 pub use pending::{Pending, PendingLimits};
 pub use people::Place;
@@ -66,3 +73,4 @@ pub use secret::{
 };
 pub use session::Session;
 pub use sessions::{BeginError, Begun, NewSession, Sessions, VisitorCaps};
+pub use ticket::{TICKET_MILLIS, TicketError, Tickets};

@@ -15,6 +15,7 @@ use uuid::Uuid;
 pub struct NoRandomness;
 
 /// 128 random bits that stand for a session in a cookie. Shown by nothing but [`Self::reveal`].
+#[derive(Clone)]
 pub struct SessionSecret([u8; 16]);
 
 /// SHA-256 of a session's secret: what memory and store keep.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -143,6 +144,10 @@ pub enum UserKeyError {
     NoId,
     #[error("a backslash may stand only between the user directory and the user id")]
     Backslash,
+    #[error("a semicolon may not stand in a user directory or user id")]
+    Semicolon,
+    #[error("the user key contains a character that nobody sees")]
+    Unseen,
     #[error("the user key contains a control character")]
     Control,
     #[error("the user key is longer than 256 characters")]
@@ -181,10 +186,23 @@ impl UserKey {
 
     /// A key that came from outside (a form, ticket, header or token): refuses the directories
     /// `NONE` and `INTERNAL`, which only the server itself may hand out.
+    ///
+    /// Letters with marks are composed, so that two spellings of one name are one person. Names
+    /// with characters that nobody sees are refused, since they look like somebody else's, and so
+    /// are those with a semicolon, which separates directory and id where both stand in one line.
     pub fn from_outside(directory: &str, id: &str) -> Result<UserKey, UserKeyError> {
-        let key = UserKey::new(directory, id)?;
+        if directory.chars().chain(id.chars()).any(is_unseen) {
+            return Err(UserKeyError::Unseen);
+        }
+        if directory.contains(';') || id.contains(';') {
+            return Err(UserKeyError::Semicolon);
+        }
+        let composer = ComposingNormalizerBorrowed::new_nfc();
+        let key = UserKey::new(&composer.normalize(directory), &composer.normalize(id))?;
         for reserved in [UserKey::ANONYMOUS_DIRECTORY, UserKey::INTERNAL_DIRECTORY] {
-            if key.directory.eq_ignore_ascii_case(reserved) {
+            // Letters that are only drawn differently, such as the wide ones, count as the same.
+            let plain = ComposingNormalizerBorrowed::new_nfkc().normalize(&key.directory);
+            if plain.trim().eq_ignore_ascii_case(reserved) {
                 return Err(UserKeyError::Reserved(reserved.to_owned()));
             }
         }
@@ -208,6 +226,28 @@ impl UserKey {
     pub fn folded(&self) -> &str {
         &self.folded
     }
+}
+
+/// Spaces without width, marks of writing direction, tags: what makes two texts look the same.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 impl PartialEq for UserKey {
@@ -291,7 +331,38 @@ mod tests {
             UserKey::from_outside("none", "anonymous1"),
             Err(UserKeyError::Reserved("NONE".to_owned()))
         );
-        assert!(UserKey::from_outside("internal", "sa_repository").is_err());
+        for (directory, id) in [
+            ("NONE", "anonymousd9e61933-a7e5-4836-8540-5b137a600e69"),
+            (" None ", "x"),
+            ("\tNONE", "x"),
+            ("internal", "sa_repository"),
+            ("INTERNAL\u{a0}", "sa_api"),
+            ("NO\u{200b}NE", "x"),
+            ("\u{202e}ENON", "x"),
+            ("INTERNAL\u{fe0f}", "sa_api"),
+            ("NONE\u{e0041}", "x"),
+            ("\u{ff2e}\u{ff2f}\u{ff2e}\u{ff25}", "x"),
+            ("ACME\\NONE", "x"),
+            ("ACME", "NONE\\x"),
+            ("ACME; UserId=root", "x"),
+            ("ACME", "ana; UserDirectory=NONE"),
+            ("ACME", "ana\r\nX: y"),
+            ("ACME", "ana\0"),
+            ("ACME", ""),
+            ("", "ana"),
+        ] {
+            assert!(UserKey::from_outside(directory, id).is_err(), "{directory:?} {id:?}");
+        }
         assert!(UserKey::from_outside("LOGGIA", "ana").is_ok());
+    }
+
+    #[test]
+    fn two_spellings_of_a_letter_are_one_person_and_look_alikes_are_not() {
+        let key = |id: &str| UserKey::from_outside("ACME", id).unwrap();
+        assert_eq!(key("Zoe\u{308}"), key("zo\u{eb}"));
+        assert_ne!(key("ana"), key("an\u{430}"));
+        // What only looks like the reserved word is a directory of its own, and no visitor.
+        let directory = |text: &str| UserKey::from_outside(text, "x").unwrap();
+        assert!(!directory("N\u{41e}NE").folded().starts_with("none\\"));
     }
 }
