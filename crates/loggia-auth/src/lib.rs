@@ -40,10 +40,10 @@
 
 pub mod address;
 pub mod attempts;
-pub mod outside;
 pub mod header;
 pub mod jwt;
 pub mod merging;
+pub mod outside;
 pub mod password;
 pub mod pending;
 pub mod people;
@@ -57,10 +57,10 @@ pub mod ticket;
 
 pub use address::AddressBlock;
 pub use attempts::{Attempts, AttemptsRefused};
-pub use outside::{AllowedHost, AllowedHostError, Credentials, Outside, OutsideError};
 pub use header::{HeaderError, HeaderForm, person_of_header};
 pub use jwt::{JwtError, JwtKeys, KeyError, KeySource, Tokens};
 pub use merging::{Merging, Sender};
+pub use outside::{AllowedHost, AllowedHostError, Credentials, Outside, OutsideError};
 pub use password::{PasswordError, Passwords};
 pub use pending::{Pending, PendingLimits};
 pub use people::Place;
