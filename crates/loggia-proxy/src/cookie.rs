@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 use http::header::{self, HeaderValue};
+use loggia_auth::SessionSecret;
 use loggia_model::entity::{SameSite, VirtualProxy};
 
 /// How many cookies of one name are tried. More than one comes from a sibling host or path that
@@ -78,6 +79,29 @@ pub fn left(entrance: &VirtualProxy, is_secure: bool) -> Option<HeaderValue> {
 
 fn silent_name(entrance: &VirtualProxy) -> String {
     format!("{}-Silent", entrance.session_cookie)
+}
+
+/// The secrets by which a browser that comes back from an identity provider shows that it is the
+/// one that was sent there.
+pub fn browsers(
+    entrance: &VirtualProxy,
+    headers: &HeaderMap,
+) -> impl Iterator<Item = SessionSecret> {
+    let name = browser_name(entrance);
+    let found: Vec<SessionSecret> =
+        values(headers, &name).filter_map(SessionSecret::parse).collect();
+    found.into_iter()
+}
+
+/// The line that gives a browser the secret by which it is known when it comes back. It comes back
+/// from another site, so the cookie must not be a strict one.
+#[must_use]
+pub fn browser(entrance: &VirtualProxy, secret: &str, is_secure: bool) -> Option<HeaderValue> {
+    line(&browser_name(entrance), secret, entrance, is_secure, SameSite::Lax, Some(3_600))
+}
+
+fn browser_name(entrance: &VirtualProxy) -> String {
+    format!("{}-Browser", entrance.session_cookie)
 }
 
 /// The line that takes the form's cookie away.

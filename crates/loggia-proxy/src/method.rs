@@ -1,14 +1,16 @@
 //! Which way does an entrance sign people in? The login route asks here, and so does the entrance
 //! that tries single sign-on before it takes somebody for a visitor.
 
-mod oidc;
+pub(crate) mod oidc;
 mod saml;
 mod ticket;
 
 use axum::response::Response;
-use http::HeaderMap;
+use http::header::{HeaderMap, HeaderValue};
+use loggia_auth::{NoRandomness, Session, SessionSecret};
 use loggia_model::entity::AuthenticationMethod;
 
+use crate::cookie;
 use crate::proxy::{Entered, Proxy};
 
 /// How to ask for a sign-in.
@@ -48,4 +50,26 @@ impl Proxy {
             | AuthenticationMethod::Jwt => Some(self.credential_is_missing(entered, headers)),
         }
     }
+
+    /// Where the identity provider ends its own session, for somebody whose session here ended.
+    pub(crate) async fn farewell(&self, entered: &Entered, session: &Session) -> Option<String> {
+        match entered.entrance.method {
+            AuthenticationMethod::Oidc => self.oidc_farewell(entered, session).await,
+            _ => None,
+        }
+    }
+}
+
+/// The secret that binds a sign-in to the browser, and the cookie line when it is a new one.
+/// Several tabs share it, so that each tab's sign-in stays good.
+fn browser(
+    entered: &Entered,
+    headers: &HeaderMap,
+) -> Result<(SessionSecret, Option<HeaderValue>), NoRandomness> {
+    if let Some(known) = cookie::browsers(&entered.entrance, headers).next() {
+        return Ok((known, None));
+    }
+    let secret = SessionSecret::random()?;
+    let line = cookie::browser(&entered.entrance, &secret.reveal(), entered.screened.is_secure);
+    Ok((secret, line))
 }

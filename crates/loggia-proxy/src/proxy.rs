@@ -9,7 +9,8 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use loggia_auth::{
-    BeginError, NewSession, Outside, Proof, Scheme, Session, SessionSecret, Sessions, VisitorCaps,
+    BeginError, NewSession, OidcClients, Outside, Pending, Proof, Scheme, Session, SessionSecret,
+    Sessions, VisitorCaps,
 };
 use loggia_model::entity::{AnonymousMode, VirtualProxy};
 use loggia_model::{Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd};
@@ -21,6 +22,7 @@ use crate::cookie;
 use crate::edge::{Network, Screened, screen};
 use crate::headers;
 use crate::host::Origin;
+use crate::method::oidc::AtProvider;
 use crate::page::{Templates, product};
 use crate::problem::{Problem, Reader, entrance_refusal, wants_html};
 use crate::query;
@@ -57,6 +59,11 @@ pub(crate) struct Shared {
     trusted: Vec<Network>,
     clock: Arc<dyn Fn() -> Moment + Send + Sync>,
     pub(crate) outside: Outside,
+    pub(crate) oidc: OidcClients,
+    /// Browsers that are at an OpenID Connect provider.
+    pub(crate) at_oidc: Pending<AtProvider>,
+    /// Addresses at which providers end their own sessions, for the page after logging out.
+    pub(crate) farewells: Pending<String>,
     pub(crate) on_upgrade: Box<OnUpgrade>,
 }
 
@@ -102,6 +109,9 @@ impl Proxy {
                 templates: from.templates,
                 trusted: from.trusted,
                 clock: from.clock,
+                oidc: OidcClients::new(from.outside.clone()),
+                at_oidc: Pending::default(),
+                farewells: Pending::default(),
                 outside: from.outside,
                 on_upgrade: from.on_upgrade,
             }),

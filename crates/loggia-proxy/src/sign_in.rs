@@ -58,7 +58,8 @@ impl Proxy {
         if *method != Method::POST {
             return self.wrong_method(entered, headers, "POST");
         }
-        let done = redirect(StatusCode::SEE_OTHER, &format!("{}/loggedout", entered.base()));
+        let logged_out = format!("{}/loggedout", entered.base());
+        let done = redirect(StatusCode::SEE_OTHER, &logged_out);
         let Some(guest) = &entered.guest else { return done };
         let token = match header_token(headers) {
             Some(token) => Some(token.to_owned()),
@@ -77,6 +78,19 @@ impl Proxy {
             return self.forged(entered, &guest.caller.principal.to_string(), headers);
         }
         self.shared().sessions.end(&guest.session, SessionEnd::LoggedOut);
+        // Not from here: a browser follows the answer to a form to its own site only, because the
+        // page said so.
+        let farewell = self.farewell(entered, &guest.session).await;
+        let kept = farewell.and_then(|there| {
+            let address = Some(entered.screened.address);
+            self.shared().farewells.put(there, None, address, self.now()).ok()
+        });
+        let done = match kept {
+            Some(token) => {
+                redirect(StatusCode::SEE_OTHER, &format!("{logged_out}?farewell={token}"))
+            }
+            None => done,
+        };
         self.without_cookie(entered, done)
     }
 
@@ -122,7 +136,22 @@ impl Proxy {
             }
             AnonymousMode::Always => (Some(Link::new("Go to the hub", hub)), None),
         };
-        problem.page(&self.shared().templates, self.block(entered))
+        let token = entered.screened.query.get("farewell").unwrap_or_default();
+        let there = self.shared().farewells.take(token, None, self.now());
+        let onward = there
+            .as_deref()
+            .and_then(|there| HeaderValue::from_str(&format!("0; url={there}")).ok());
+        if let Some(there) = there.filter(|_| onward.is_some()) {
+            problem.text =
+                "Your session here has ended. The identity provider is told, too.".to_owned();
+            problem.secondary = problem.action.take();
+            problem.action = Some(Link::new("Log out at the identity provider", there));
+        }
+        let mut response = problem.page(&self.shared().templates, self.block(entered));
+        if let Some(onward) = onward {
+            response.headers_mut().insert(header::REFRESH, onward);
+        }
+        response
     }
 
     /// `GET` and `DELETE /qps/user`.

@@ -95,7 +95,8 @@ impl Front {
             Route::LoggedOut => self.proxy.logged_out(entered),
             Route::Personal => self.proxy.personal(entered, &method, headers),
             Route::OtherSessions => self.proxy.end_others(entered, &method, headers, body).await,
-            Route::OidcReturn | Route::SamlAssertion | Route::SamlLogout | Route::SamlMetadata => {
+            Route::OidcReturn => self.proxy.oidc_return(entered, headers).await,
+            Route::SamlAssertion | Route::SamlLogout | Route::SamlMetadata => {
                 self.nothing_here(entered, headers)
             }
             Route::Restarted => plain(StatusCode::OK, ""),
