@@ -3,6 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::directory::{
+    CheckStep, DirectoryKind, DirectoryListing, DirectoryPerson, External, GroupSettings, Hidden,
+    SyncOutcome, SyncSchedule, UserDirectory,
+};
 pub use crate::entrance::{
     AnonymousMode, AttributeMapping, AuthenticationMethod, HeaderSettings, JwtSettings,
     LoadBalancing, OidcSettings, ProxyService, SameSite, SamlSettings, TicketSettings,
@@ -37,11 +41,22 @@ pub struct User {
     pub attributes: Vec<(String, String)>,
     pub custom_properties: Vec<PropertyValue>,
     pub tags: Vec<String>,
-    /// Set when a directory no longer knows the person.
+    /// Refused everything; also set when a directory no longer knows the person.
     pub is_inactive: bool,
     /// Signs in, but is refused everything.
     pub is_blocked: bool,
+    /// The directory that the person was taken over from, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<Box<External>>,
     pub stamp: Stamp,
+}
+
+impl User {
+    /// Whether the directory that the person came from no longer has them.
+    #[must_use]
+    pub fn is_removed_externally(&self) -> bool {
+        self.external.as_ref().is_some_and(|external| external.is_removed)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

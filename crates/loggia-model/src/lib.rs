@@ -4,6 +4,7 @@
 //! Read [`Caller`] first, then [`entity`].
 
 pub mod caller;
+pub mod directory;
 pub mod entity;
 pub mod entrance;
 pub mod id;

@@ -11,6 +11,7 @@ pub(crate) mod share;
 pub(crate) mod stream;
 pub(crate) mod system_rule;
 pub(crate) mod user;
+pub(crate) mod user_directory;
 pub(crate) mod virtual_proxy;
 
 use std::cmp::Ordering;

@@ -10,6 +10,7 @@
 //! | address | what |
 //! |---|---|
 //! | `/licensepool` | every licence pool: `name`, `kind` (`ProfessionalAccess`, `AnalyzerAccess`, `UserAccess`, `LoginAccess`, `AnalyzerTimeAccess`), `capacity` (`null` is unlimited), `overage`, `disabled`; the `resourceFilter` it shows is the one that a licence rule for it needs |
+//! | `/userdirectory/{id}/check` | whether a user directory can be used, step by step |
 //! | `/licensepool/usage` | what is out of each pool, and when something comes back |
 //! | `/virtualproxyconfig/{id}/anonymouscheck` | could a visitor come in, gate by gate, and what to change |
 //! | `/systemrule/security/impact` | what changes that are not saved yet would open and shut, and to whom |

@@ -14,6 +14,7 @@ use crate::collection::share;
 use crate::collection::stream::{self, Streams};
 use crate::collection::system_rule::{self, SystemRules};
 use crate::collection::user::{self, Users};
+use crate::collection::user_directory::{self, UserDirectories};
 use crate::collection::virtual_proxy::{self, VirtualProxies};
 use crate::collection::{count, list, list_full, one};
 use crate::problem::Problem;
@@ -85,6 +86,15 @@ pub(crate) static ROUTES: &[Route] = &[
     post("user", user::create),
     put("user/{id}", user::update),
     delete("user/{id}", user::delete),
+    get("userdirectory", list::<UserDirectories>),
+    get("userdirectory/full", list_full::<UserDirectories>),
+    get("userdirectory/count", count::<UserDirectories>),
+    get("userdirectory/{id}", one::<UserDirectories>),
+    post("userdirectory/{id}/check", user_directory::check),
+    post("userdirectory", user_directory::create),
+    put("userdirectory/{id}", user_directory::update),
+    delete("userdirectory/{id}", user_directory::delete),
+    post("userdirectoryconnector/syncuserdirectories", user_directory::sync),
     get("systemrule", list::<SystemRules>),
     get("systemrule/full", list_full::<SystemRules>),
     get("systemrule/count", count::<SystemRules>),

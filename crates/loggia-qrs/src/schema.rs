@@ -35,6 +35,9 @@ pub const HEADER_MODES: &[(i64, &str)] =
     &[(0, "NotAllowed"), (1, "StaticUserDirectory"), (2, "DynamicUserDirectory"), (3, "Undefined")];
 pub const LOAD_BALANCING_ALGORITHMS: &[(i64, &str)] = &[(0, "RoundRobin"), (1, "FreeMemory")];
 pub const SIGNING_ALGORITHMS: &[(i64, &str)] = &[(0, "SHA1"), (1, "SHA256")];
+/// How a user directory stands with its last synchronisation.
+pub const SYNC_STATES: &[(i64, &str)] =
+    &[(0, "NeverStarted"), (1, "Started"), (2, "Success"), (3, "Fail")];
 pub const RULE_CONTEXTS: &[(i64, &str)] =
     &[(0, "BothQlikSenseAndQMC"), (1, "QlikSense"), (2, "QMC")];
 
@@ -110,6 +113,30 @@ pub static USER: Schema = Schema {
         "@properties",
     ],
     enums: &[],
+};
+
+pub static USER_DIRECTORY: Schema = Schema {
+    name: "UserDirectory",
+    members: &[
+        "name",
+        "type",
+        "userDirectoryName",
+        "configured",
+        "operational",
+        "syncOnlyLoggedInUsers",
+        "syncStatus",
+        "syncLastStarted",
+        "syncLastSuccessfulEnded",
+        "configuredError",
+        "operationalError",
+        "creationType",
+        "urls",
+        "baseDn",
+        "signIn",
+        "defaultForSignIn",
+        "@tags",
+    ],
+    enums: &[("syncstatus", SYNC_STATES)],
 };
 
 pub static SYSTEM_RULE: Schema = Schema {
@@ -239,8 +266,16 @@ pub static NODE: Schema = Schema {
 };
 
 /// Every type, for `about/api/enums`.
-pub static ALL: [&Schema; 7] =
-    [&APP, &APP_OBJECT, &STREAM, &USER, &SYSTEM_RULE, &VIRTUAL_PROXY, &LICENSE_POOL];
+pub static ALL: [&Schema; 8] = [
+    &APP,
+    &APP_OBJECT,
+    &STREAM,
+    &USER,
+    &USER_DIRECTORY,
+    &SYSTEM_RULE,
+    &VIRTUAL_PROXY,
+    &LICENSE_POOL,
+];
 
 impl Schema {
     /// Refuses a lower-case path that the type does not have, with what was probably meant.

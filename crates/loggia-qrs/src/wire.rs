@@ -1,6 +1,6 @@
 //! How do entities look on the wire? The shapes of `spec/qrs.md` §5, made by hand from ours.
 
-use loggia_model::entity::{Node, PropertyValue, Stamp};
+use loggia_model::entity::{Node, PropertyValue, Stamp, User};
 use loggia_model::{Caller, Moment, Principal, StreamId, UserId};
 use loggia_repository::{Action, Actions, Repository, Resource, Site};
 use serde_json::{Map, Value, json};
@@ -34,7 +34,8 @@ impl View<'_> {
             "id": user.id,
             "userId": user_id,
             "userDirectory": directory,
-            "userDirectoryConnectorName": "",
+            "userDirectoryConnectorName":
+                if is_visitor { "" } else { connector_name(self.site, user) },
             "name": user.name,
             "privileges": null,
         })
@@ -47,6 +48,13 @@ impl View<'_> {
         let name = if decision.is_allowed() { stream.name.as_str() } else { "" };
         json!({ "id": id, "name": name, "privileges": null })
     }
+}
+
+/// The directory that the person was taken over from, or nothing.
+pub(crate) fn connector_name<'s>(site: &'s Site, user: &User) -> &'s str {
+    let external = user.external.as_ref();
+    let directory = external.and_then(|external| site.user_directory(external.directory));
+    directory.map_or("", |directory| &directory.name)
 }
 
 /// Names of actions, lowest bit first.
@@ -140,7 +148,8 @@ pub(crate) fn tag_named(repository: &Repository, id: Uuid) -> Option<String> {
         .chain(site.streams().flat_map(|stream| &stream.tags))
         .chain(site.apps().flat_map(|app| &app.tags))
         .chain(site.rules().flat_map(|rule| &rule.tags))
-        .chain(site.virtual_proxies().flat_map(|entrance| &entrance.tags));
+        .chain(site.virtual_proxies().flat_map(|entrance| &entrance.tags))
+        .chain(site.user_directories().flat_map(|directory| &directory.tags));
     tags.find(|tag| word_id("tag", tag) == id).cloned()
 }
 

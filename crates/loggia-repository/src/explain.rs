@@ -171,6 +171,7 @@ impl Asked {
             ResourceKind::User => Resource::User(id.into()),
             ResourceKind::SystemRule => Resource::Rule(id.into()),
             ResourceKind::VirtualProxyConfig => Resource::VirtualProxy(id.into()),
+            ResourceKind::UserDirectory => Resource::UserDirectory(id.into()),
             ResourceKind::ServerNodeConfiguration => Resource::Node(id.into()),
             _ => Resource::Pool(id.into()),
         })

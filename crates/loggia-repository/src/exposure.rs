@@ -316,6 +316,8 @@ pub(crate) fn everything(site: &Site) -> impl Iterator<Item = ExposedThing> + '_
     let rules = site.rules().map(|rule| thing(site, Record::Rule(rule)));
     let entrances =
         site.virtual_proxies().map(|entrance| thing(site, Record::VirtualProxy(entrance)));
+    let directories =
+        site.user_directories().map(|directory| thing(site, Record::UserDirectory(directory)));
     let pools = site.pools().map(|pool| thing(site, Record::Pool(pool)));
     let nodes = site.nodes().map(|node| thing(site, Record::Node(node)));
     let sections =
@@ -334,6 +336,7 @@ pub(crate) fn everything(site: &Site) -> impl Iterator<Item = ExposedThing> + '_
         .chain(users)
         .chain(rules)
         .chain(entrances)
+        .chain(directories)
         .chain(pools)
         .chain(nodes)
         .chain(sections)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use loggia_model::entity::{Node, NodePurpose, RuleCategory, RuleOrigin, User};
+use loggia_model::entity::{DirectoryKind, Node, NodePurpose, RuleCategory, RuleOrigin, User};
 use loggia_model::{Caller, Environment, Moment, Principal, RequestContext, UserKey};
 use loggia_rules::{Entity, Fact, Facts, ResourceKind, Subject, same_name};
 
@@ -219,6 +219,11 @@ fn read_own(site: &Site, record: Record<'_>, name: &str, out: &mut Vec<Fact>) {
             "description" => present(out, &entrance.description),
             _ => {}
         },
+        Record::UserDirectory(directory) => match name {
+            "userdirectoryname" => text(out, directory.name.as_str()),
+            "type" => text(out, directory_type(directory.kind)),
+            _ => {}
+        },
         Record::Node(node) => match name {
             "iscentral" => flag(out, node.is_central),
             "hostname" => text(out, node.host_name.as_str()),
@@ -234,8 +239,8 @@ fn read_user(user: &User, name: &str, out: &mut Vec<Fact>) {
         "userdirectory" => text(out, user.key.directory()),
         "userid" => text(out, user.key.id()),
         "roles" => user.roles.iter().for_each(|role| text(out, role.as_str())),
-        // Set when a directory no longer knows the person, which is both.
-        "inactive" | "removedexternally" => flag(out, user.is_inactive),
+        "inactive" => flag(out, user.is_inactive),
+        "removedexternally" => flag(out, user.is_removed_externally()),
         "deleteprohibited" => {
             let directory = user.key.directory();
             flag(out, directory.eq_ignore_ascii_case(UserKey::INTERNAL_DIRECTORY));
@@ -248,6 +253,15 @@ fn read_user(user: &User, name: &str, out: &mut Vec<Fact>) {
                 }
             }
         }
+    }
+}
+
+/// The original's name of a kind of directory.
+#[must_use]
+pub fn directory_type(kind: DirectoryKind) -> &'static str {
+    match kind {
+        DirectoryKind::Generic => "Repository.UserDirectoryConnectors.LDAP.GenericLDAP",
+        DirectoryKind::ActiveDirectory => "Repository.UserDirectoryConnectors.LDAP.ActiveDirectory",
     }
 }
 
@@ -309,10 +323,11 @@ mod tests {
 
     use loggia_model::entity::{
         AnonymousMode, App, AppObject, LicencePool, PoolKind, PropertyValue, Stamp, Stream,
-        SystemRule, VirtualProxy,
+        SystemRule, UserDirectory, VirtualProxy,
     };
     use loggia_model::{
-        AppId, InternalAccount, ObjectId, PoolId, RuleId, StreamId, UserId, VirtualProxyId,
+        AppId, InternalAccount, ObjectId, PoolId, RuleId, StreamId, UserDirectoryId, UserId,
+        VirtualProxyId,
     };
     use loggia_rules::{Property, ValueType, has_custom_properties, properties};
 
@@ -344,6 +359,7 @@ mod tests {
             tags: tags(),
             is_inactive: false,
             is_blocked: false,
+            external: None,
             stamp: stamp(),
         };
         let stream = Stream {
@@ -404,6 +420,10 @@ mod tests {
             tags: tags(),
             ..new_entrance(stamp())
         };
+        let directory = UserDirectory {
+            tags: tags(),
+            ..crate::manage::user_directories::blank(UserDirectoryId(id(6)), stamp())
+        };
         let pools = POOLS.iter().zip(7..).map(|(&kind, number)| LicencePool {
             id: PoolId(id(number)),
             name: "Pool".to_owned(),
@@ -420,6 +440,7 @@ mod tests {
             objects: vec![object],
             rules: vec![StoredRule { rule, seed_version: 0 }],
             virtual_proxies: vec![entrance],
+            user_directories: vec![directory],
             pools: pools.collect(),
             ..StoredSite::default()
         })
@@ -443,6 +464,7 @@ mod tests {
             (ResourceKind::AppObject, 4),
             (ResourceKind::SystemRule, 5),
             (ResourceKind::VirtualProxyConfig, 6),
+            (ResourceKind::UserDirectory, 6),
         ]
         .map(|(kind, number)| Entity::new(kind, Uuid::from_u128(number)))
         .into();

@@ -422,6 +422,7 @@ fn things_in_words(kind: Option<ResourceKind>, count: usize, only: Option<&Named
         ResourceKind::User => ("user", "users"),
         ResourceKind::SystemRule => ("rule", "rules"),
         ResourceKind::VirtualProxyConfig => ("entrance", "entrances"),
+        ResourceKind::UserDirectory => ("user directory", "user directories"),
         ResourceKind::TransientObject => ("section", "sections"),
         _ => (kind.name(), kind.name()),
     };

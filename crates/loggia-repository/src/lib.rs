@@ -48,6 +48,7 @@ mod audit;
 pub mod check;
 mod clock;
 mod data;
+mod directory_sync;
 mod explain;
 pub mod exposure;
 mod facts;
@@ -86,10 +87,12 @@ pub use audit::{
 pub use check::{AnonymousReport, AppReport, GateOutcome, GateReport};
 pub use clock::Clock;
 pub use data::DataError;
+pub use directory_sync::{DirectoryConnector, DirectoryError, SyncOptions};
 pub use explain::{
     Asked, Explanation, Further, Question, Reason, Requester, RuleName, Unreadable, Verdict,
 };
 pub use exposure::{Exposure, ExposureDifference, RecordedExposure};
+pub use facts::directory_type;
 pub use guard::finding;
 pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use impact::{Excerpt, Impact, ProposedChange};
@@ -101,7 +104,7 @@ pub use loggia_rules::{
 pub use manage::{
     AppEdit, Conflict, HeaderEdit, JwtEdit, LoadBalancingEdit, ManageError, ObjectEdit, OidcEdit,
     PoolEdit, PoolUse, RuleEdit, SamlEdit, Saved, ShippedReset, StoredObject, StreamEdit,
-    TicketEdit, UserEdit, Violation, VirtualProxyEdit, VisitorRatesEdit,
+    TicketEdit, UserDirectoryEdit, UserEdit, Violation, VirtualProxyEdit, VisitorRatesEdit,
 };
 pub use record::{Resource, pool_kind};
 pub use refusal::{Code, Gate, Refusal};
@@ -152,6 +155,7 @@ struct Inner {
     listeners: Mutex<Vec<Listener>>,
     coverage: licence::Coverage,
     lists: audiences::Lists,
+    directories: directory_sync::Directories,
 }
 
 type Listener = Box<dyn Fn(&Arc<Site>) + Send + Sync>;
@@ -205,6 +209,7 @@ impl Repository {
                 writing: Mutex::new(()),
                 listeners: Mutex::new(Vec::new()),
                 coverage: licence::Coverage::default(),
+                directories: directory_sync::Directories::default(),
             }),
         }
     }

@@ -11,7 +11,8 @@ mod rule_lints;
 pub(crate) mod rules;
 mod shipped_rules;
 pub(crate) mod streams;
-mod users;
+pub(crate) mod user_directories;
+pub(crate) mod users;
 pub(crate) mod virtual_proxies;
 
 use std::ops::Range;
@@ -37,6 +38,7 @@ pub use pools::{PoolEdit, PoolUse};
 pub use rules::RuleEdit;
 pub use shipped_rules::ShippedReset;
 pub use streams::StreamEdit;
+pub use user_directories::UserDirectoryEdit;
 pub use users::UserEdit;
 pub use virtual_proxies::{
     HeaderEdit, JwtEdit, LoadBalancingEdit, OidcEdit, SamlEdit, TicketEdit, VirtualProxyEdit,

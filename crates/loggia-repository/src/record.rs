@@ -6,9 +6,11 @@ use uuid::Uuid;
 
 use loggia_model::entity::{
     App, AppObject, LicencePool, Node, PoolKind, PropertyValue, Stamp, Stream, SystemRule, User,
-    VirtualProxy,
+    UserDirectory, VirtualProxy,
 };
-use loggia_model::{AppId, NodeId, ObjectId, PoolId, RuleId, StreamId, UserId, VirtualProxyId};
+use loggia_model::{
+    AppId, NodeId, ObjectId, PoolId, RuleId, StreamId, UserDirectoryId, UserId, VirtualProxyId,
+};
 use loggia_rules::{Entity, ResourceKind};
 
 use crate::Site;
@@ -22,6 +24,7 @@ pub enum Resource {
     AppObject(ObjectId),
     Rule(RuleId),
     VirtualProxy(VirtualProxyId),
+    UserDirectory(UserDirectoryId),
     Pool(PoolId),
     Node(NodeId),
     /// Something without a row, such as `QmcSection_App`.
@@ -37,6 +40,7 @@ pub(crate) enum Record<'a> {
     AppObject(&'a AppObject),
     Rule(&'a SystemRule),
     VirtualProxy(&'a VirtualProxy),
+    UserDirectory(&'a UserDirectory),
     Pool(&'a LicencePool),
     Node(&'a Node),
     Transient(&'a Arc<str>),
@@ -52,6 +56,7 @@ impl Resource {
             Resource::AppObject(id) => Record::AppObject(site.object(*id)?),
             Resource::Rule(id) => Record::Rule(site.rule(*id)?),
             Resource::VirtualProxy(id) => Record::VirtualProxy(site.virtual_proxy(*id)?),
+            Resource::UserDirectory(id) => Record::UserDirectory(site.user_directory(*id)?),
             Resource::Pool(id) => Record::Pool(site.pool(*id)?),
             Resource::Node(id) => Record::Node(site.node(*id)?),
             Resource::Transient(name) => Record::Transient(name),
@@ -75,6 +80,7 @@ impl<'a> Record<'a> {
             ResourceKind::VirtualProxyConfig => {
                 Record::VirtualProxy(site.virtual_proxy(id.into())?)
             }
+            ResourceKind::UserDirectory => Record::UserDirectory(site.user_directory(id.into())?),
             ResourceKind::ServerNodeConfiguration => Record::Node(site.node(id.into())?),
             kind => {
                 let pool = site.pool(id.into())?;
@@ -91,6 +97,7 @@ impl<'a> Record<'a> {
             Record::AppObject(_) => ResourceKind::AppObject,
             Record::Rule(_) => ResourceKind::SystemRule,
             Record::VirtualProxy(_) => ResourceKind::VirtualProxyConfig,
+            Record::UserDirectory(_) => ResourceKind::UserDirectory,
             Record::Pool(pool) => pool_kind(pool.kind),
             Record::Node(_) => ResourceKind::ServerNodeConfiguration,
             Record::Transient(_) => ResourceKind::TransientObject,
@@ -106,6 +113,7 @@ impl<'a> Record<'a> {
             Record::AppObject(_) => "app object",
             Record::Rule(_) => "rule",
             Record::VirtualProxy(_) => "virtual proxy",
+            Record::UserDirectory(_) => "user directory",
             Record::Pool(_) => "licence pool",
             Record::Node(_) => "node",
             Record::Transient(_) => "section",
@@ -120,6 +128,7 @@ impl<'a> Record<'a> {
             Record::AppObject(object) => Some(object.id.0),
             Record::Rule(rule) => Some(rule.id.0),
             Record::VirtualProxy(entrance) => Some(entrance.id.0),
+            Record::UserDirectory(directory) => Some(directory.id.0),
             Record::Pool(pool) => Some(pool.id.0),
             Record::Node(node) => Some(node.id.0),
             Record::Transient(_) => None,
@@ -150,6 +159,7 @@ impl<'a> Record<'a> {
             Record::AppObject(object) => Some(&object.stamp),
             Record::Rule(rule) => Some(&rule.stamp),
             Record::VirtualProxy(entrance) => Some(&entrance.stamp),
+            Record::UserDirectory(directory) => Some(&directory.stamp),
             Record::Pool(pool) => Some(&pool.stamp),
             Record::Node(node) => Some(&node.stamp),
             Record::Transient(_) => None,
@@ -164,6 +174,7 @@ impl<'a> Record<'a> {
             Record::AppObject(object) => &object.name,
             Record::Rule(rule) => &rule.name,
             Record::VirtualProxy(entrance) => &entrance.description,
+            Record::UserDirectory(directory) => &directory.name,
             Record::Pool(pool) => &pool.name,
             Record::Node(node) => &node.name,
             Record::Transient(name) => name,
@@ -197,6 +208,7 @@ impl<'a> Record<'a> {
             Record::App(app) => &app.tags,
             Record::Rule(rule) => &rule.tags,
             Record::VirtualProxy(entrance) => &entrance.tags,
+            Record::UserDirectory(directory) => &directory.tags,
             Record::Node(node) => &node.tags,
             _ => &[],
         }

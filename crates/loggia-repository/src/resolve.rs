@@ -1,16 +1,16 @@
 //! Whom and what does a typed name mean? People type `LOGGIA\ana`, `NONE\anonymous`,
 //! `App_<id>` or `Stream_Everyone`; an error names the place and what was probably meant.
 
-use loggia_model::entity::VirtualProxy;
 use loggia_model::entity::{App, AppObject, LicencePool, Stamp, Stream, SystemRule, User};
+use loggia_model::entity::{UserDirectory, VirtualProxy};
 use loggia_model::{
     AppId, Caller, Environment, InternalAccount, ObjectId, PoolId, Prefix, Principal,
-    RequestContext, RuleId, StreamId, UserId, UserKey, VirtualProxyId, VisitorId,
+    RequestContext, RuleId, StreamId, UserDirectoryId, UserId, UserKey, VirtualProxyId, VisitorId,
 };
 use loggia_rules::{Action, Entity, ResourceKind, closest, same_name};
 use uuid::{Uuid, uuid};
 
-use crate::manage::{Violation, rules};
+use crate::manage::{Violation, rules, user_directories};
 use crate::record::{Record, pool_kind};
 use crate::site::Site;
 
@@ -63,13 +63,14 @@ pub(crate) const SECTIONS: &[&str] = &[
 ];
 
 /// Kinds that this release keeps rows of.
-pub(crate) const KINDS: [ResourceKind; 12] = [
+pub(crate) const KINDS: [ResourceKind; 13] = [
     ResourceKind::App,
     ResourceKind::AppObject,
     ResourceKind::Stream,
     ResourceKind::User,
     ResourceKind::SystemRule,
     ResourceKind::VirtualProxyConfig,
+    ResourceKind::UserDirectory,
     ResourceKind::ServerNodeConfiguration,
     ResourceKind::LicenseProfessionalAccessGroup,
     ResourceKind::LicenseAnalyzerAccessGroup,
@@ -105,6 +106,7 @@ pub(crate) enum Draft {
     AppObject(AppObject),
     Rule(SystemRule),
     VirtualProxy(Box<VirtualProxy>),
+    UserDirectory(Box<UserDirectory>),
     Pool(LicencePool),
 }
 
@@ -117,6 +119,7 @@ impl Draft {
             Draft::AppObject(object) => Record::AppObject(object),
             Draft::Rule(rule) => Record::Rule(rule),
             Draft::VirtualProxy(entrance) => Record::VirtualProxy(entrance),
+            Draft::UserDirectory(directory) => Record::UserDirectory(directory),
             Draft::Pool(pool) => Record::Pool(pool),
         }
     }
@@ -431,6 +434,9 @@ pub(crate) fn rows(site: &Site, kind: ResourceKind) -> Box<dyn Iterator<Item = R
         ResourceKind::VirtualProxyConfig => {
             Box::new(site.virtual_proxies().map(|entrance| Record::VirtualProxy(entrance)))
         }
+        ResourceKind::UserDirectory => {
+            Box::new(site.user_directories().map(|directory| Record::UserDirectory(directory)))
+        }
         ResourceKind::ServerNodeConfiguration => {
             Box::new(site.nodes().map(|node| Record::Node(node)))
         }
@@ -450,6 +456,7 @@ fn row(site: &Site, kind: ResourceKind, id: Uuid) -> Option<Record<'_>> {
         ResourceKind::User => Record::User(site.user(id.into())?),
         ResourceKind::SystemRule => Record::Rule(site.rule(id.into())?),
         ResourceKind::VirtualProxyConfig => Record::VirtualProxy(site.virtual_proxy(id.into())?),
+        ResourceKind::UserDirectory => Record::UserDirectory(site.user_directory(id.into())?),
         ResourceKind::ServerNodeConfiguration => Record::Node(site.node(id.into())?),
         kind => {
             let pool = site.pool(id.into())?;
@@ -555,6 +562,7 @@ fn draft(
                 tags: Vec::new(),
                 is_inactive: false,
                 is_blocked: false,
+                external: None,
                 stamp,
             })
         }
@@ -563,6 +571,10 @@ fn draft(
             id: VirtualProxyId(Uuid::nil()),
             ..crate::seed::new_entrance(stamp)
         })),
+        ResourceKind::UserDirectory => Draft::UserDirectory(Box::new(user_directories::blank(
+            UserDirectoryId(Uuid::nil()),
+            stamp,
+        ))),
         kind => {
             let Some(pool) = rules::POOL_KINDS.into_iter().find(|&pool| pool_kind(pool) == kind)
             else {

@@ -104,6 +104,7 @@ fn accounts(stamp: &Stamp) -> impl Iterator<Item = Change> {
             tags: Vec::new(),
             is_inactive: false,
             is_blocked: false,
+            external: None,
             stamp: stamp.clone(),
         }))
     })

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use loggia_model::entity::{
-    App, AppObject, LicencePool, Node, NodePurpose, Stamp, Stream, SystemRule, User, VirtualProxy,
+    App, AppObject, LicencePool, Node, NodePurpose, Stamp, Stream, SystemRule, User, UserDirectory,
+    VirtualProxy,
 };
 use loggia_model::{
-    AppId, InternalAccount, Moment, NodeId, ObjectId, PoolId, Prefix, RuleId, StreamId, UserId,
-    UserKey, VirtualProxyId,
+    AppId, InternalAccount, Moment, NodeId, ObjectId, PoolId, Prefix, RuleId, StreamId,
+    UserDirectoryId, UserId, UserKey, VirtualProxyId,
 };
 use loggia_rules::{Checked, Condition, ResourceKind, RuleSet};
 use uuid::uuid;
@@ -47,6 +48,7 @@ pub struct Site {
     objects: Table<AppId, Arc<AppObjects>>,
     object_apps: Table<ObjectId, AppId>,
     virtual_proxies: Table<VirtualProxyId, Arc<VirtualProxy>>,
+    user_directories: Table<UserDirectoryId, Arc<UserDirectory>>,
     pools: Table<PoolId, Arc<LicencePool>>,
     data: Table<AppId, u32>,
     rules: Arc<RuleBook>,
@@ -119,6 +121,7 @@ impl Site {
             objects: objects.into_iter().map(|(app, objects)| (app, Arc::new(objects))).collect(),
             object_apps,
             virtual_proxies: table(stored.virtual_proxies, |entrance| entrance.id),
+            user_directories: table(stored.user_directories, |directory| directory.id),
             data: stored.data.into_iter().collect(),
             rules: Arc::new(RuleBook::compile(stored.rules, &pools)?),
             pools,
@@ -207,6 +210,18 @@ impl Site {
                 Change::DeleteVirtualProxy(id) => {
                     if site.virtual_proxies.remove(id).is_some() {
                         site.touch(ResourceKind::VirtualProxyConfig);
+                    }
+                }
+                Change::PutUserDirectory(directory) => {
+                    let kept = Arc::new(UserDirectory::clone(directory));
+                    let before = site.user_directories.put(directory.id, kept);
+                    if before.as_deref() != Some(directory) {
+                        site.touch(ResourceKind::UserDirectory);
+                    }
+                }
+                Change::DeleteUserDirectory(id) => {
+                    if site.user_directories.remove(id).is_some() {
+                        site.touch(ResourceKind::UserDirectory);
                     }
                 }
                 Change::PutPool(pool) => {
@@ -463,6 +478,22 @@ impl Site {
 
     pub fn virtual_proxies(&self) -> impl Iterator<Item = &Arc<VirtualProxy>> {
         self.virtual_proxies.values()
+    }
+
+    #[must_use]
+    pub fn user_directory(&self, id: UserDirectoryId) -> Option<&Arc<UserDirectory>> {
+        self.user_directories.get(&id)
+    }
+
+    /// The directory of this name, in any letter case.
+    #[must_use]
+    pub fn user_directory_named(&self, name: &str) -> Option<&Arc<UserDirectory>> {
+        let name = name.trim().to_lowercase();
+        self.user_directories.values().find(|directory| directory.name.to_lowercase() == name)
+    }
+
+    pub fn user_directories(&self) -> impl Iterator<Item = &Arc<UserDirectory>> {
+        self.user_directories.values()
     }
 
     #[must_use]

@@ -6,10 +6,11 @@
 pub mod sqlite;
 
 use loggia_model::entity::{
-    App, AppObject, LicencePool, PoolKind, Stream, SystemRule, User, VirtualProxy,
+    App, AppObject, LicencePool, PoolKind, Stream, SystemRule, User, UserDirectory, VirtualProxy,
 };
 use loggia_model::{
-    AppId, Moment, ObjectId, PoolId, RuleId, SessionId, StreamId, UserId, VirtualProxyId,
+    AppId, Moment, ObjectId, PoolId, RuleId, SessionId, StreamId, UserDirectoryId, UserId,
+    VirtualProxyId,
 };
 use thiserror::Error;
 
@@ -89,6 +90,7 @@ pub struct StoredSite {
     pub parents: Vec<(ObjectId, String)>,
     pub rules: Vec<StoredRule>,
     pub virtual_proxies: Vec<VirtualProxy>,
+    pub user_directories: Vec<UserDirectory>,
     pub pools: Vec<LicencePool>,
     /// Generation of the current data file of each app that has one.
     pub data: Vec<(AppId, u32)>,
@@ -133,6 +135,8 @@ pub enum Change {
     DeleteRule(RuleId),
     PutVirtualProxy(Box<VirtualProxy>),
     DeleteVirtualProxy(VirtualProxyId),
+    PutUserDirectory(Box<UserDirectory>),
+    DeleteUserDirectory(UserDirectoryId),
     /// Remembers that shipped content was laid down, also once somebody has deleted it.
     PutSeed {
         seed: String,

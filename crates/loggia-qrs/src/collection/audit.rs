@@ -23,6 +23,7 @@ use super::license::Pools;
 use super::stream::Streams;
 use super::system_rule::{self, SystemRules};
 use super::user::Users;
+use super::user_directory::UserDirectories;
 use super::virtual_proxy::VirtualProxies;
 use super::{Collection, member};
 use crate::body::{Body, parse_json};
@@ -578,6 +579,7 @@ fn schema_of(kind: ResourceKind) -> Option<&'static Schema> {
         ResourceKind::User => Users::SCHEMA,
         ResourceKind::SystemRule => SystemRules::SCHEMA,
         ResourceKind::VirtualProxyConfig => VirtualProxies::SCHEMA,
+        ResourceKind::UserDirectory => UserDirectories::SCHEMA,
         ResourceKind::ServerNodeConfiguration => &NODE,
         ResourceKind::TransientObject => &SECTION,
         kind if kind.name().starts_with("License.") => Pools::SCHEMA,
@@ -602,6 +604,9 @@ fn resource_form(view: &View<'_>, thing: &Asked, readable: &HashSet<Uuid>) -> Va
             ResourceKind::SystemRule => SystemRules::full(view, site.rule(id.into())?),
             ResourceKind::VirtualProxyConfig => {
                 VirtualProxies::full(view, site.virtual_proxy(id.into())?)
+            }
+            ResourceKind::UserDirectory => {
+                UserDirectories::full(view, site.user_directory(id.into())?)
             }
             ResourceKind::ServerNodeConfiguration => {
                 let node = site.node(id.into())?;

@@ -35,7 +35,7 @@ impl Collection for Users {
             "id": user.id,
             "userId": user.key.id(),
             "userDirectory": user.key.directory(),
-            "userDirectoryConnectorName": "",
+            "userDirectoryConnectorName": wire::connector_name(view.site, user),
             "name": user.name,
             "privileges": view.privileges(&Resource::User(user.id)),
         })
@@ -43,11 +43,12 @@ impl Collection for Users {
 
     fn full(view: &View<'_>, user: &Arc<User>) -> Value {
         let is_internal = user.key.directory().eq_ignore_ascii_case(UserKey::INTERNAL_DIRECTORY);
+        let external = user.external.as_ref().map_or("", |external| &external.id);
         let attributes: Vec<_> = user
             .attributes
             .iter()
             .map(|(kind, value)| {
-                json!({ "attributeType": kind, "attributeValue": value, "externalId": "" })
+                json!({ "attributeType": kind, "attributeValue": value, "externalId": external })
             })
             .collect();
         let own = json!({
@@ -55,7 +56,7 @@ impl Collection for Users {
             "roles": user.roles,
             "attributes": attributes,
             "inactive": user.is_inactive,
-            "removedExternally": user.is_inactive,
+            "removedExternally": user.is_removed_externally(),
             "blacklisted": user.is_blocked,
             "deleteProhibited": is_internal,
             "tags": wire::tags(&user.tags),

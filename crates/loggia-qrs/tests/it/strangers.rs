@@ -8,7 +8,9 @@ use expect_test::expect;
 use http::StatusCode;
 use loggia_model::Caller;
 use loggia_model::entity::PoolKind;
-use loggia_repository::{AppEdit, ObjectEdit, PoolEdit, RuleEdit, StreamEdit, VirtualProxyEdit};
+use loggia_repository::{
+    AppEdit, ObjectEdit, PoolEdit, RuleEdit, StreamEdit, UserDirectoryEdit, VirtualProxyEdit,
+};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -47,6 +49,13 @@ fn secrets(hub: &Hub) -> Vec<(&'static str, String)> {
     let pool =
         PoolEdit { name: name(), kind: Some(PoolKind::AnalyzerCapacity), ..PoolEdit::default() };
     let pool = repository.create_pool(&server, None, pool).unwrap().value.id;
+    let directory = UserDirectoryEdit {
+        name: name(),
+        urls: Some(vec!["ldaps://secret.example".to_owned()]),
+        base_dn: Some("dc=secret".to_owned()),
+        ..UserDirectoryEdit::default()
+    };
+    let directory = repository.create_user_directory(&server, None, directory).unwrap().id;
     let user = repository
         .ensure_user(&loggia_model::UserKey::new("LOGGIA", "secret").unwrap(), "Secret", &[])
         .unwrap()
@@ -60,6 +69,7 @@ fn secrets(hub: &Hub) -> Vec<(&'static str, String)> {
         ("license", pool.text()),
         ("licensepool", pool.text()),
         ("user", user.text()),
+        ("userdirectory", directory.text()),
     ]
 }
 
@@ -68,7 +78,9 @@ async fn knock(hub: &Hub, caller: Option<&Caller>, method: &str, pattern: &str, 
     if pattern.ends_with("/publish") && !pattern.contains("object") {
         write!(path, "?stream={}", loggia_repository::seed::EVERYONE).unwrap();
     }
+    let named = format!(r#"["{id}"]"#);
     let body = match (method, pattern) {
+        ("POST", "userdirectoryconnector/syncuserdirectories") => named.as_str(),
         ("POST", "systemrule/security/evaluatetransientresources") => r#"["QmcSection_App"]"#,
         ("PUT", pattern) if pattern.ends_with("/public") && pattern.starts_with("stream") => {
             r#"{"public": true}"#
@@ -82,7 +94,7 @@ async fn knock(hub: &Hub, caller: Option<&Caller>, method: &str, pattern: &str, 
         ("POST" | "PUT", _) => r#"{"name": "Graffiti"}"#,
         _ => "",
     };
-    hub.call(caller, method, &path, Body::from(body)).await
+    hub.call(caller, method, &path, Body::from(body.to_owned())).await
 }
 
 #[tokio::test]
@@ -167,6 +179,15 @@ async fn strangers_get_nothing_and_learn_nothing() {
         POST   user: visitor 403 ben 403 root 400
         PUT    user/{id}: visitor 404 ben 404 root 200
         DELETE user/{id}: visitor 404 ben 404 root 204
+        GET    userdirectory: visitor 200 ben 200 root 200
+        GET    userdirectory/full: visitor 200 ben 200 root 200
+        GET    userdirectory/count: visitor 200 ben 200 root 200
+        GET    userdirectory/{id}: visitor 404 ben 404 root 200
+        POST   userdirectory/{id}/check: visitor 404 ben 404 root 200
+        POST   userdirectory: visitor 403 ben 403 root 400
+        PUT    userdirectory/{id}: visitor 404 ben 404 root 200
+        DELETE userdirectory/{id}: visitor 404 ben 404 root 204
+        POST   userdirectoryconnector/syncuserdirectories: visitor 404 ben 404 root 409
         GET    systemrule: visitor 200 ben 200 root 200
         GET    systemrule/full: visitor 200 ben 200 root 200
         GET    systemrule/count: visitor 200 ben 200 root 200

@@ -46,6 +46,7 @@ pub(crate) fn user(n: u32) -> User {
         tags: Vec::new(),
         is_inactive: false,
         is_blocked: false,
+        external: None,
         stamp: stamp(),
     }
 }

@@ -359,6 +359,8 @@ fn touched(before: &Site, change: &Change) -> Option<Entity> {
         Change::DeleteRule(id) => (ResourceKind::SystemRule, id.0),
         Change::PutVirtualProxy(entrance) => (ResourceKind::VirtualProxyConfig, entrance.id.0),
         Change::DeleteVirtualProxy(id) => (ResourceKind::VirtualProxyConfig, id.0),
+        Change::PutUserDirectory(directory) => (ResourceKind::UserDirectory, directory.id.0),
+        Change::DeleteUserDirectory(id) => (ResourceKind::UserDirectory, id.0),
         Change::PutPool(pool) => (pool_kind(pool.kind), pool.id.0),
         Change::DeletePool(id) => (pool_kind(before.pool(*id)?.kind), id.0),
         Change::PutCredential { .. }
@@ -397,6 +399,7 @@ fn entities(site: &Site, kinds: KindSet) -> Vec<Entity> {
     add(K::User, &mut site.users().map(|user| user.id.0));
     add(K::SystemRule, &mut site.rules().map(|rule| rule.id.0));
     add(K::VirtualProxyConfig, &mut site.virtual_proxies().map(|entrance| entrance.id.0));
+    add(K::UserDirectory, &mut site.user_directories().map(|directory| directory.id.0));
     add(K::ServerNodeConfiguration, &mut site.nodes().map(|node| node.id.0));
     for pool in site.pools() {
         add(pool_kind(pool.kind), &mut std::iter::once(pool.id.0));

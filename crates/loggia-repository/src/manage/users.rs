@@ -206,7 +206,7 @@ fn nobody() -> Result<UserKey, ManageError> {
     UserKey::new("UNNAMED", "unnamed").map_err(|error| StoreError::Failed(error.to_string()).into())
 }
 
-fn blank(id: UserId, key: UserKey, stamp: loggia_model::entity::Stamp) -> User {
+pub(crate) fn blank(id: UserId, key: UserKey, stamp: loggia_model::entity::Stamp) -> User {
     User {
         id,
         name: key.id().to_owned(),
@@ -217,6 +217,7 @@ fn blank(id: UserId, key: UserKey, stamp: loggia_model::entity::Stamp) -> User {
         tags: Vec::new(),
         is_inactive: false,
         is_blocked: false,
+        external: None,
         stamp,
     }
 }
@@ -231,7 +232,7 @@ fn apply(user: &mut User, edit: UserEdit) {
     set(&mut user.is_blocked, edit.is_blocked);
 }
 
-fn check(user: &User) -> Result<(), ManageError> {
+pub(crate) fn check(user: &User) -> Result<(), ManageError> {
     let mut problems = Problems::default();
     if let Err(error) = UserKey::from_outside(user.key.directory(), user.key.id()) {
         problems.add("userDirectory", error.to_string());
@@ -244,11 +245,11 @@ fn check(user: &User) -> Result<(), ManageError> {
     problems.finish()
 }
 
-fn is_root(user: &User) -> bool {
+pub(crate) fn is_root(user: &User) -> bool {
     user.roles.iter().any(|role| role == ROOT) && !user.is_blocked && !user.is_inactive
 }
 
-fn refuse_last_root(site: &Site, id: UserId) -> Result<(), ManageError> {
+pub(crate) fn refuse_last_root(site: &Site, id: UserId) -> Result<(), ManageError> {
     if site.users().any(|user| user.id != id && is_root(user)) {
         return Ok(());
     }

@@ -139,6 +139,7 @@ impl Store for SqliteStore {
                 parents: load_parents(connection)?,
                 rules: load_rules(connection)?,
                 virtual_proxies: record::all(connection, "virtual_proxies")?,
+                user_directories: record::all(connection, "user_directories")?,
                 pools: record::all(connection, "pools")?,
                 data: load_data(connection)?,
                 seeds: load_seeds(connection)?,
@@ -565,6 +566,22 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
         ),
         Change::DeleteVirtualProxy(entrance) => {
             delete(transaction, "virtual_proxies", &entrance.text())
+        }
+        Change::PutUserDirectory(directory) => put(
+            transaction,
+            "INSERT INTO user_directories (id, format, record, folded_name) \
+             VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (id) DO UPDATE SET format = excluded.format, record = excluded.record, \
+             folded_name = excluded.folded_name",
+            params![
+                directory.id.text(),
+                record::FORMAT,
+                record::write(directory)?,
+                directory.name.to_lowercase()
+            ],
+        ),
+        Change::DeleteUserDirectory(directory) => {
+            delete(transaction, "user_directories", &directory.text())
         }
         Change::PutPool(pool) => put(
             transaction,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod directories;
 mod explain;
 mod exposure;
 mod fixture;

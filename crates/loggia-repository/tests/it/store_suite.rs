@@ -4,10 +4,12 @@ use std::path::Path;
 
 use loggia_licence::{Drawn, HolderKey, MeterKey, PoolView, Visit};
 use loggia_model::entity::{
-    App, AppObject, LicencePool, PoolKind, RuleCategory, RuleOrigin, Stamp, Stream, SystemRule,
-    User,
+    App, AppObject, DirectoryKind, GroupSettings, Hidden, LicencePool, PoolKind, RuleCategory,
+    RuleOrigin, Stamp, Stream, SyncSchedule, SystemRule, User, UserDirectory,
 };
-use loggia_model::{AppId, Moment, ObjectId, PoolId, RuleId, StreamId, UserId, UserKey, VisitorId};
+use loggia_model::{
+    AppId, Moment, ObjectId, PoolId, RuleId, StreamId, UserDirectoryId, UserId, UserKey, VisitorId,
+};
 use loggia_repository::Site;
 use loggia_repository::store::sqlite::SqliteStore;
 use loggia_repository::store::{
@@ -294,7 +296,7 @@ proptest! {
 }
 
 fn any_changes() -> impl Strategy<Value = Vec<Change>> {
-    let change = (0..13, 1_u128..4, 1_u128..4, 1_u128..4).prop_map(|(what, a, b, c)| match what {
+    let change = (0..15, 1_u128..4, 1_u128..4, 1_u128..4).prop_map(|(what, a, b, c)| match what {
         0 => Change::PutUser(User { name: format!("name {b}"), ..user(a) }),
         1 => Change::DeleteUser(user(a).id),
         2 => Change::PutStream(stream(a, b)),
@@ -305,6 +307,8 @@ fn any_changes() -> impl Strategy<Value = Vec<Change>> {
         8 => Change::DeleteObject(object(a, 1, 1).id),
         9 => Change::PutRule(StoredRule { rule: rule(a), seed_version: 0 }),
         10 => Change::DeleteRule(rule(a).id),
+        13 => Change::PutUserDirectory(Box::new(directory(a, b))),
+        14 => Change::DeleteUserDirectory(directory(a, 1).id),
         11 => Change::PutData { app: app(a, 1).id, generation: u32::try_from(b).unwrap() },
         _ => Change::PutPool(pool(PoolKind::LoginAccess)),
     });
@@ -318,6 +322,7 @@ fn print(site: &Site) -> String {
     lines.extend((1..4).map(|n| format!("key {n} {:?}", site.user_by_key(&user(n).key))));
     lines.extend(site.streams().map(|stream| format!("{stream:?}")));
     lines.extend(site.rules().map(|rule| format!("{rule:?}")));
+    lines.extend(site.user_directories().map(|directory| format!("{directory:?}")));
     lines.extend(site.pools().map(|pool| format!("{pool:?}")));
     for app in site.apps() {
         lines.push(format!("{app:?} data {:?}", site.data_generation(app.id)));
@@ -368,6 +373,44 @@ fn user(number: u128) -> User {
         tags: vec!["é".to_owned()],
         is_inactive: false,
         is_blocked: true,
+        external: None,
+        stamp: stamp(),
+    }
+}
+
+fn directory(number: u128, secret: u128) -> UserDirectory {
+    UserDirectory {
+        id: UserDirectoryId(Uuid::from_u128(number)),
+        name: format!("CORP{number}"),
+        kind: DirectoryKind::Generic,
+        urls: vec!["ldaps://ldap.example".to_owned()],
+        start_tls: false,
+        allow_plain: false,
+        authority: String::new(),
+        bind_dn: "cn=reader".to_owned(),
+        bind_password: Hidden::new(secret.to_string()),
+        base_dn: "dc=example".to_owned(),
+        user_filter: "(uid=*)".to_owned(),
+        user_id: "uid".to_owned(),
+        user_name: "cn".to_owned(),
+        email: "mail".to_owned(),
+        external_id: "entryUUID".to_owned(),
+        attributes: vec!["title".to_owned()],
+        groups: GroupSettings {
+            base_dn: String::new(),
+            filter: "(cn=*)".to_owned(),
+            member: "member".to_owned(),
+            name: "cn".to_owned(),
+            depth: 3,
+        },
+        page_size: 500,
+        timeout_seconds: 5,
+        schedule: SyncSchedule::DailyAt(3),
+        only_existing: true,
+        signs_in: true,
+        is_default: false,
+        last_sync: None,
+        tags: Vec::new(),
         stamp: stamp(),
     }
 }

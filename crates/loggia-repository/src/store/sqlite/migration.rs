@@ -6,7 +6,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{StoreError, failed};
 
 /// Step `n` is entry `n - 1`.
-const STEPS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+const STEPS: [&str; 2] = [
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_user_directories.sql"),
+];
 
 /// The schema number of this release.
 pub(super) const NEWEST: u32 = STEPS.len() as u32;
