@@ -238,7 +238,8 @@ async fn members_of_the_wrong_type_are_all_told() {
         anonymousAccessMode: 9 is none of 0 Never, 1 Optional, 2 Always, 3 SilentSignOnFirst
         sessionInactivityTimeout: expected a whole number that fits, found the number -1
         websocketCrossOriginWhiteList: expected a list of texts, found the text "host"
-        extendedSecurityEnvironment: expected true or false, found the text "perhaps""#]].assert_eq(reply.body["detail"].as_str().unwrap());
+        extendedSecurityEnvironment: expected true or false, found the text "perhaps""#]]
+    .assert_eq(reply.body["detail"].as_str().unwrap());
 }
 
 #[tokio::test]
