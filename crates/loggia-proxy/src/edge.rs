@@ -153,19 +153,30 @@ fn check_method(method: &Method) -> Result<(), EdgeFault> {
 
 fn host(parts: &Parts) -> Result<Host, EdgeFault> {
     let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let named = hosts.next().ok_or(EdgeFault::NoHost)?;
+    let named = hosts.next();
     if hosts.next().is_some() {
         return Err(EdgeFault::SeveralHosts);
     }
-    let host = Host::parse(named.to_str().map_err(|_| HostError)?)?;
-    if let Some(authority) = parts.uri.authority() {
-        let asked = Host::parse(authority.as_str())?;
-        let is_http = matches!(parts.uri.scheme_str(), Some("http" | "https"));
-        if asked != host || !is_http {
-            return Err(EdgeFault::OtherHost);
+    let named = match named {
+        Some(named) => Some(Host::parse(named.to_str().map_err(|_| HostError)?)?),
+        // HTTP/2 names it in the request line's place, and needs no header.
+        None if parts.version == Version::HTTP_2 => None,
+        None => return Err(EdgeFault::NoHost),
+    };
+    let asked = match parts.uri.authority() {
+        Some(authority) => {
+            if !matches!(parts.uri.scheme_str(), Some("http" | "https")) {
+                return Err(EdgeFault::OtherHost);
+            }
+            Some(Host::parse(authority.as_str())?)
         }
+        None => None,
+    };
+    match (named, asked) {
+        (Some(named), Some(asked)) if named != asked => Err(EdgeFault::OtherHost),
+        (Some(host), _) | (None, Some(host)) => Ok(host),
+        (None, None) => Err(EdgeFault::NoHost),
     }
-    Ok(host)
 }
 
 fn is_socket(headers: &HeaderMap) -> Result<bool, EdgeFault> {

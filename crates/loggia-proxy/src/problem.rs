@@ -32,6 +32,10 @@ pub struct Problem {
     pub retry_after: Option<u64>,
 }
 
+/// The code of the problem that an answer is about, among the answer's extensions, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProblemCode(pub &'static str);
+
 /// A button.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -260,6 +264,7 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        response.extensions_mut().insert(ProblemCode(self.code));
         response
     }
 

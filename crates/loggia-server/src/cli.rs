@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::commands;
 use crate::explain;
 use crate::serve;
-use crate::settings::{Given, LogFormat, Settings, resolve};
+use crate::settings::{Given, LogFormat, Settings, Tls, resolve};
 use crate::sharing::{self, Wish};
 
 /// Loggia, an analytics hub for visitors and people.
@@ -63,6 +63,27 @@ struct Serve {
     /// Address and port to listen on [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR", env = "LOGGIA_LISTEN")]
     listen: Option<SocketAddr>,
+    /// PEM file of the certificate and its chain; replaced while serving, the new one is shown.
+    #[arg(long, value_name = "FILE", env = "LOGGIA_TLS_CERTIFICATE")]
+    tls_certificate: Option<PathBuf>,
+    /// PEM file of the certificate's private key.
+    #[arg(long, value_name = "FILE", env = "LOGGIA_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+    /// Encrypt with a certificate that the server makes for itself; browsers warn of it.
+    #[arg(long)]
+    tls_self_signed: bool,
+    /// Allow plain HTTP beyond this machine, where others can read passwords.
+    #[arg(long)]
+    insecure_http: bool,
+    /// Address and port where plain requests are led to the encrypted ones.
+    #[arg(long, value_name = "ADDR", env = "LOGGIA_REDIRECT_LISTEN")]
+    redirect_listen: Option<SocketAddr>,
+    /// Address and port where programs call that show a certificate of the site's authority.
+    #[arg(long, value_name = "ADDR", env = "LOGGIA_TRUSTED_LISTEN")]
+    trusted_listen: Option<SocketAddr>,
+    /// Address and port of /healthz, /readyz and /metrics for the operator.
+    #[arg(long, value_name = "ADDR", env = "LOGGIA_OPERATOR_LISTEN")]
+    operator_listen: Option<SocketAddr>,
     /// Folder of everything that is kept [default: data].
     #[arg(long, value_name = "DIR", env = "LOGGIA_DATA")]
     data: Option<PathBuf>,
@@ -275,6 +296,13 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => {
             let given = Given {
                 listen: serve.listen,
+                tls_certificate: serve.tls_certificate,
+                tls_key: serve.tls_key,
+                tls_self_signed: serve.tls_self_signed,
+                insecure_http: serve.insecure_http,
+                redirect_listen: serve.redirect_listen,
+                trusted_listen: serve.trusted_listen,
+                operator_listen: serve.operator_listen,
                 data: serve.data,
                 log: serve.log,
                 demo: serve.demo,
@@ -365,19 +393,19 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn serve_until_stopped(settings: Settings) -> anyhow::Result<()> {
-    if !settings.listen.ip().is_loopback() {
-        tracing::warn!(
-            "listening beyond this machine without encryption; put a TLS-ending forwarder before it"
-        );
+    settings.check()?;
+    let scheme = if settings.tls == Tls::No { "http" } else { "https" };
+    if scheme == "http" && !settings.listen.ip().is_loopback() {
+        tracing::warn!("listening beyond this machine without encryption");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let is_demo = settings.demo;
         let running = serve::start(settings).await?;
-        let mut greeting = format!("Loggia is at http://{}\n", running.address);
+        let mut greeting = format!("Loggia is at {scheme}://{}\n", running.address);
         if is_demo {
             greeting.push_str(&format!(
-                "  for visitors  http://{0}/public/hub\n  for people    http://{0}/hub\n",
+                "  for visitors  {scheme}://{0}/public/hub\n  for people    {scheme}://{0}/hub\n",
                 running.address
             ));
         }

@@ -2,6 +2,7 @@
 //! long loses it.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,16 +10,22 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use loggia_proxy::framing::{Framing, Stage};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use crate::listen::Place;
+
 /// How long a head may take from its first byte, and a new connection to its first byte.
-const HEAD: Duration = Duration::from_secs(10);
+pub(crate) const HEAD: Duration = Duration::from_secs(10);
 /// How long a connection may be idle between requests, or a client not read what it asked for.
-const IDLE: Duration = Duration::from_secs(60);
-/// How long a body may take.
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
+/// How long a body may take that nobody waits for; one that is waited for has a deadline of its
+/// own ([`crate::body::Hurried`]).
 const BODY: Duration = Duration::from_secs(120);
+/// A client that is being waited for must take this much to be waited for anew: reading a byte
+/// now and then keeps nothing open.
+const PROGRESS: usize = 16 * 1024;
 /// How long what a refused client still sends is read and thrown away, so that it gets to see the
 /// answer.
 const LINGER: Duration = Duration::from_secs(5);
@@ -30,19 +37,29 @@ pub(crate) struct ConnectionState {
     is_raw: AtomicBool,
     /// Requests that are being answered; their client waits for us, not we for it.
     in_flight: AtomicUsize,
+    /// When something last moved on a connection of many streams.
+    moved: Mutex<Option<Instant>>,
 }
 
 /// Counts a request as being answered while it lives.
 pub(crate) struct InFlight(Arc<ConnectionState>);
 
 /// A connection with scanner and deadlines.
-pub(crate) struct Guarded {
-    stream: TcpStream,
+pub(crate) struct Guarded<S> {
+    stream: S,
+    peer: IpAddr,
+    idle: Duration,
     state: Arc<ConnectionState>,
     framing: Framing,
     stage: Stage,
-    deadline: Pin<Box<Sleep>>,
+    /// When patience ends, and the timer, which may ring earlier: setting it back at each request
+    /// would cost more than to let it ring now and then.
+    until: Instant,
+    timer: Pin<Box<Sleep>>,
+    /// Bytes taken since the client was first waited for; none while it keeps up.
+    taken: Option<usize>,
     closing: Closing,
+    place: Option<Place>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +78,24 @@ impl ConnectionState {
     pub(crate) fn becomes_socket(&self) {
         self.is_raw.store(true, Ordering::Release);
     }
+
+    /// Something moved on one of the streams.
+    pub(crate) fn moved(&self) {
+        *self.moved.lock() = Some(Instant::now());
+    }
+
+    /// Until when a connection of many streams may stay as it is: `first` for its first request,
+    /// `idle` after each sign of life, and as long as an answer is being made.
+    pub(crate) fn quiet_until(&self, first: Duration, idle: Duration) -> Instant {
+        let now = Instant::now();
+        if self.in_flight.load(Ordering::Relaxed) > 0 {
+            return now + idle;
+        }
+        match *self.moved.lock() {
+            Some(moved) => moved + idle,
+            None => now.checked_sub(first).unwrap_or(now),
+        }
+    }
 }
 
 impl Drop for InFlight {
@@ -69,16 +104,32 @@ impl Drop for InFlight {
     }
 }
 
-impl Guarded {
-    pub(crate) fn new(stream: TcpStream, state: Arc<ConnectionState>) -> Guarded {
+impl<S> Guarded<S> {
+    pub(crate) fn new(
+        stream: S,
+        peer: IpAddr,
+        idle: Duration,
+        state: Arc<ConnectionState>,
+    ) -> Guarded<S> {
         Guarded {
             stream,
+            peer,
+            idle,
             state,
             framing: Framing::default(),
             stage: Stage::Idle,
-            deadline: Box::pin(tokio::time::sleep(HEAD)),
+            until: Instant::now() + HEAD,
+            timer: Box::pin(tokio::time::sleep(HEAD)),
+            taken: None,
             closing: Closing::No,
+            place: None,
         }
+    }
+
+    /// Keeps a place among connections as long as this one is open.
+    pub(crate) fn holding(mut self, place: Place) -> Guarded<S> {
+        self.place = Some(place);
+        self
     }
 
     fn is_raw(&self) -> bool {
@@ -86,7 +137,20 @@ impl Guarded {
     }
 
     fn allow(&mut self, time: Duration) {
-        self.deadline.as_mut().reset(Instant::now() + time);
+        self.until = Instant::now() + time;
+        if self.until < self.timer.deadline() {
+            self.timer.as_mut().reset(self.until);
+        }
+    }
+
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        while self.timer.as_mut().poll(context).is_ready() {
+            if self.until <= self.timer.deadline() {
+                return true;
+            }
+            self.timer.as_mut().reset(self.until);
+        }
+        false
     }
 
     /// Bytes came: the deadline of a stage runs from its beginning, not from the last byte.
@@ -100,7 +164,7 @@ impl Guarded {
             }
             self.stage = stage;
             self.allow(match stage {
-                Stage::Idle => IDLE,
+                Stage::Idle => self.idle,
                 Stage::Head | Stage::Refused | Stage::Broken => HEAD,
                 Stage::Body => BODY,
             });
@@ -109,18 +173,18 @@ impl Guarded {
 
     /// The library answers 400 by itself; what for is only known here.
     fn log_refusal(&self) {
-        let peer = self.stream.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+        let peer = self.peer;
         tracing::info!(
             target: "loggia::refusal",
             code = "REQ-FRAMING",
             gate = "edge",
-            principal = peer,
+            principal = %peer,
             "refused {peer} at the edge gate: the framing of the request is ambiguous"
         );
     }
 
     fn check_deadline(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        while self.deadline.as_mut().poll(context).is_ready() {
+        while self.is_over(context) {
             if self.state.in_flight.load(Ordering::Relaxed) == 0 {
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -130,7 +194,7 @@ impl Guarded {
     }
 }
 
-impl AsyncRead for Guarded {
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -161,7 +225,7 @@ impl AsyncRead for Guarded {
     }
 }
 
-impl AsyncWrite for Guarded {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -190,7 +254,7 @@ impl AsyncWrite for Guarded {
         }
         let mut rest = [0_u8; 16 * 1024];
         while this.closing == Closing::Lingering {
-            if this.deadline.as_mut().poll(context).is_ready() {
+            if this.is_over(context) {
                 this.closing = Closing::Done;
                 break;
             }
@@ -218,8 +282,8 @@ impl AsyncWrite for Guarded {
     }
 }
 
-impl Guarded {
-    /// A client that reads at all may take its time; one that does not is in the way.
+impl<S> Guarded<S> {
+    /// A client that reads may take its time; one that hardly does is in the way.
     fn wrote(
         &mut self,
         context: &mut Context<'_>,
@@ -230,13 +294,24 @@ impl Guarded {
         }
         match outcome {
             Poll::Ready(Ok(count)) => {
-                if self.stage == Stage::Idle {
-                    self.allow(IDLE);
+                let taken = self.taken.map_or(PROGRESS, |taken| taken.saturating_add(count));
+                if taken < PROGRESS {
+                    self.taken = Some(taken);
+                } else {
+                    self.taken = None;
+                    if self.stage == Stage::Idle {
+                        self.allow(self.idle);
+                    }
                 }
                 Poll::Ready(Ok(count))
             }
-            Poll::Pending if self.deadline.as_mut().poll(context).is_ready() => {
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            Poll::Pending => {
+                self.taken.get_or_insert(0);
+                if self.is_over(context) {
+                    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+                } else {
+                    Poll::Pending
+                }
             }
             other => other,
         }
@@ -245,18 +320,21 @@ impl Guarded {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
 
     use super::*;
 
+    fn guard<S>(stream: S, state: &Arc<ConnectionState>) -> Guarded<S> {
+        Guarded::new(stream, IpAddr::V4(Ipv4Addr::LOCALHOST), IDLE, Arc::clone(state))
+    }
+
     /// What the server reads, in order, until it gives up. Time runs only while nothing else does.
     async fn given_up_after(sent: &[&str], is_answering: bool) -> (String, Duration) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
+        let (mut client, stream) = tokio::io::duplex(1024);
         let state = Arc::new(ConnectionState::default());
-        let mut guarded = Guarded::new(stream, Arc::clone(&state));
+        let mut guarded = guard(stream, &state);
         let started = Instant::now();
         let mut read = String::new();
         let mut buffer = [0; 1024];

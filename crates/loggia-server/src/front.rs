@@ -1,6 +1,5 @@
 //! What is a request for? Through the entrance, then to the page, interface or socket.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +21,9 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::hub_bodies::HubBodies;
+use crate::listen::Peer;
+use crate::operator::Counts;
+use crate::tls::Certificates;
 use crate::{pages, socket, web};
 
 /// Everything that requests are answered from.
@@ -35,18 +37,22 @@ pub struct Front {
     pub is_ready: AtomicBool,
     /// How many engine sockets are open, so that stopping can wait for their last words.
     pub sockets: watch::Sender<usize>,
+    /// What is shown to browsers, where the listener is encrypted.
+    pub certificates: Option<Arc<Certificates>>,
+    pub counts: Counts,
 }
 
 /// Longest body that any address takes, in bytes.
 pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 impl Front {
-    /// Answers one request from the peer at `peer`.
-    pub async fn answer(self: &Arc<Self>, peer: IpAddr, request: Request<Body>) -> Response {
+    /// Answers one request.
+    pub async fn answer(self: &Arc<Self>, peer: Peer, request: Request<Body>) -> Response {
         let (mut parts, body) = request.into_parts();
         let asked_to_upgrade = parts.headers.contains_key(header::UPGRADE);
         let method = parts.method.clone();
-        let mut response = match self.proxy.enter(&mut parts, peer, false) {
+        let mut response = match self.proxy.enter(&mut parts, peer.address.ip(), peer.is_encrypted)
+        {
             Passage::Answer(response) => response,
             Passage::Go(entered) => {
                 let mut response = if is_too_large(&parts.headers) {
@@ -67,6 +73,7 @@ impl Front {
             // Whatever the client sent after its upgrade must not be read as a request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        self.counts.count(&response);
         response
     }
 

@@ -1,7 +1,5 @@
 //! Starting, listening, stopping.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,75 +8,116 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::body::Body;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use loggia_auth::{AddressBlock, FormScheme, Outside, Passwords, Scheme, Sessions};
+use loggia_auth::{FormScheme, Outside, Passwords, Scheme, Sessions};
 use loggia_proxy::page::Templates;
 use loggia_proxy::{Ingredients, Proxy};
 use loggia_qix::Engine;
 use loggia_repository::Repository;
 use loggia_repository::store::sqlite::SqliteStore;
-use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::adapters::{LocalUsers, StoredSessions};
-use crate::connection::{ConnectionState, Guarded};
 use crate::front::Front;
 use crate::hub_bodies::HubBodies;
-use crate::settings::Settings;
-use crate::{clock, demo, web};
+use crate::listen::{Crowd, Door, FAREWELL};
+use crate::operator::Counts;
+use crate::settings::{Settings, Tls};
+use crate::tls::{CertificateSource, Certificates};
+use crate::{clock, demo, operator, private_file, redirecting, tls, web};
 
 /// A server that listens.
 pub struct Running {
     pub address: SocketAddr,
+    /// Where plain requests are led to the encrypted address, and where operators look.
+    pub redirect_address: Option<SocketAddr>,
+    pub operator_address: Option<SocketAddr>,
     pub front: Arc<Front>,
     /// What there is to say to whoever started it, such as the demo people.
     pub greeting: String,
     stopping: watch::Sender<bool>,
-    accepting: tokio::task::JoinHandle<()>,
+    accepting: JoinSet<()>,
     /// Held until the end: one server a data folder.
     _lock: File,
 }
 
-/// How long connections may finish what they are at when the server stops.
-const FAREWELL: Duration = Duration::from_secs(10);
-/// Size of a request head, in bytes.
-const MAX_HEAD: usize = 32 * 1024;
+/// Connections to each of the doors beside the public one: few know them.
+const SIDE_DOOR: usize = 256;
 
 /// Opens everything and listens.
 pub async fn start(settings: Settings) -> anyhow::Result<Running> {
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", settings.listen))?;
-    let address = listener.local_addr()?;
+    settings.check()?;
+    let crowd = Crowd::new(
+        settings.max_connections,
+        settings.max_connections_per_address,
+        settings.trusted_proxies.clone(),
+    );
+    let mut public = Door::open(settings.listen, Arc::clone(&crowd)).await?;
+    let address = public.address()?;
+    let redirect = match settings.redirect_listen {
+        Some(address) => Some(Door::open(address, crowd).await?),
+        None => None,
+    };
+    let side_door = || Crowd::new(SIDE_DOOR, SIDE_DOOR as u32, Vec::new());
+    let operator = match settings.operator_listen {
+        Some(address) => Some(Door::open(address, side_door()).await?),
+        None => None,
+    };
     let lock = lock_folder(&settings.data)?;
     let opening = settings.clone();
     let (front, greeting) =
         tokio::task::spawn_blocking(move || open(&opening)).await.context("while opening")??;
     let front = Arc::new(front);
+    if let Some(certificates) = &front.certificates {
+        let certificates = Arc::clone(certificates);
+        public = public.encrypted(tls::public_config(certificates)?);
+    }
     let (stopping, stop) = watch::channel(false);
     tokio::spawn(keep_house(Arc::clone(&front), stop.clone()));
-    let accepting = tokio::spawn(accept(listener, Arc::clone(&front), settings, stop));
+    let mut accepting = JoinSet::new();
+    let redirect_address = redirect.as_ref().map(Door::address).transpose()?;
+    if let Some(door) = redirect {
+        let answer = move |_, request| redirecting::answer(address.port(), request);
+        accepting.spawn(door.serve(answer, stop.clone()));
+    }
+    let operator_address = operator.as_ref().map(Door::address).transpose()?;
+    if let Some(door) = operator {
+        let front = Arc::clone(&front);
+        let answer = move |_, request| operator::answer(Arc::clone(&front), request);
+        accepting.spawn(door.serve(answer, stop.clone()));
+    }
+    let answering = Arc::clone(&front);
+    let answer = move |peer, request| {
+        let front = Arc::clone(&answering);
+        async move { front.answer(peer, request).await }
+    };
+    accepting.spawn(public.serve(answer, stop));
     front.is_ready.store(true, Ordering::Relaxed);
     info!(%address, "listening on {address}");
-    Ok(Running { address, front, greeting, stopping, accepting, _lock: lock })
+    Ok(Running {
+        address,
+        redirect_address,
+        operator_address,
+        front,
+        greeting,
+        stopping,
+        accepting,
+        _lock: lock,
+    })
 }
 
 impl Running {
     /// Ends connections and sockets, saves the sessions, and returns.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.front.is_ready.store(false, Ordering::Relaxed);
         // Nobody receives it when the tasks have ended by themselves.
         let _ = self.stopping.send(true);
         self.front.engine.stop();
-        if let Err(error) = self.accepting.await {
-            error!(%error, "the listener failed");
+        while let Some(ended) = self.accepting.join_next().await {
+            if let Err(error) = ended {
+                error!(%error, "a listener failed");
+            }
         }
         let mut sockets = self.front.sockets.subscribe();
         let closed = sockets.wait_for(|open| *open == 0);
@@ -97,7 +136,7 @@ impl Running {
 /// Makes this process the only server of a data folder, which is made when it is missing. Two
 /// would each keep their own sessions and sweep each other's half-written files.
 fn lock_folder(data: &Path) -> anyhow::Result<File> {
-    make_private_folder(data)?;
+    private_file::make_folder(data)?;
     let path = data.join("loggia.lock");
     let lock = File::options()
         .create(true)
@@ -120,7 +159,7 @@ fn lock_folder(data: &Path) -> anyhow::Result<File> {
 
 /// The repository of a data folder, which is made when it is missing.
 pub(crate) fn open_repository(data: &Path) -> anyhow::Result<Repository> {
-    make_private_folder(data)?;
+    private_file::make_folder(data)?;
     let file = data.join("loggia.db");
     let store = SqliteStore::open(&file)
         .with_context(|| format!("cannot open the database {}", file.display()))?;
@@ -150,7 +189,20 @@ fn repository_settings(data: &Path) -> loggia_repository::Settings {
     loggia_repository::Settings::new(data)
 }
 
+/// The certificate of the public listener, where it is encrypted.
+fn certificates(settings: &Settings) -> anyhow::Result<Option<Arc<Certificates>>> {
+    let source = match &settings.tls {
+        Tls::No => return Ok(None),
+        Tls::Files { certificate, key } => {
+            CertificateSource::Files { certificate: certificate.clone(), key: key.clone() }
+        }
+        Tls::SelfSigned => CertificateSource::SelfSigned { folder: settings.data.join("tls") },
+    };
+    Ok(Some(Certificates::open(source, clock::wall())?))
+}
+
 fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
+    let certificates = certificates(settings)?;
     let repository = open_repository(&settings.data)?;
     repository.sweep_data().context("cannot sweep what a crash left of data files")?;
     let engine = engine(&repository, settings.demo_files.as_deref());
@@ -193,6 +245,8 @@ fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
         content,
         is_ready: AtomicBool::new(false),
         sockets: watch::Sender::new(0),
+        certificates,
+        counts: Counts::default(),
     };
     Ok((front, greeting))
 }
@@ -226,152 +280,12 @@ async fn keep_house(front: Arc<Front>, mut stop: watch::Receiver<bool>) {
             if let Err(error) = worker.repository.refresh() {
                 warn!(%error, "cannot look for changes by other processes");
             }
+            if let Some(certificates) = &worker.certificates {
+                certificates.refresh(clock::wall());
+            }
         });
         if let Err(error) = work.await {
             error!(%error, "housekeeping failed");
         }
     }
-}
-
-async fn accept(
-    listener: TcpListener,
-    front: Arc<Front>,
-    settings: Settings,
-    mut stop: watch::Receiver<bool>,
-) {
-    let places = Arc::new(Semaphore::new(settings.max_connections));
-    let crowd =
-        Arc::new(Crowd { most: settings.max_connections_per_address, counts: Mutex::default() });
-    let mut connections = JoinSet::new();
-    loop {
-        // A full house leaves newcomers waiting in the system's own queue.
-        let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
-            _ = stop.changed() => break,
-        };
-        let Ok(place) = place else { break };
-        let (stream, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file handles, most likely: going round at once would only burn.
-                    warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
-            _ = stop.changed() => break,
-        };
-        let Some(standing) = Crowd::join(&crowd, peer) else {
-            debug!(%peer, "too many connections from one address");
-            continue;
-        };
-        let (front, stop) = (Arc::clone(&front), stop.clone());
-        connections.spawn(async move {
-            serve_connection(front, stream, peer, stop).await;
-            drop((place, standing));
-        });
-        while connections.try_join_next().is_some() {}
-    }
-    drop(listener);
-    let all = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(FAREWELL, all).await.is_err() {
-        warn!("some connections did not end in time");
-    }
-}
-
-async fn serve_connection(
-    front: Arc<Front>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    mut stop: watch::Receiver<bool>,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%peer, %error, "cannot send small answers at once");
-    }
-    let state = Arc::new(ConnectionState::default());
-    let io = TokioIo::new(Guarded::new(stream, Arc::clone(&state)));
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        let (front, state) = (Arc::clone(&front), Arc::clone(&state));
-        async move {
-            let answering = state.begin();
-            let response = front.answer(peer.ip(), request.map(Body::new)).await;
-            if response.status() == http::StatusCode::SWITCHING_PROTOCOLS {
-                state.becomes_socket();
-            }
-            drop(answering);
-            Ok::<_, Infallible>(response)
-        }
-    });
-    // The library's own timer cannot tell an idle connection from a slow head; ours can.
-    let connection = http1::Builder::new()
-        .header_read_timeout(None)
-        .max_buf_size(MAX_HEAD)
-        .max_headers(100)
-        .serve_connection(io, service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        _ = stop.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = outcome {
-        debug!(%peer, %error, "connection ended");
-    }
-}
-
-/// How many connections each address has.
-struct Crowd {
-    most: u32,
-    counts: Mutex<HashMap<AddressBlock, u32>>,
-}
-
-/// One connection's place among those of its address.
-struct Standing {
-    crowd: Arc<Crowd>,
-    block: AddressBlock,
-}
-
-impl Crowd {
-    fn join(crowd: &Arc<Crowd>, peer: SocketAddr) -> Option<Standing> {
-        let block = AddressBlock::from(peer.ip());
-        let mut counts = crowd.counts.lock();
-        let count = counts.entry(block).or_default();
-        if *count >= crowd.most {
-            return None;
-        }
-        *count += 1;
-        drop(counts);
-        Some(Standing { crowd: Arc::clone(crowd), block })
-    }
-}
-
-impl Drop for Standing {
-    fn drop(&mut self) {
-        let mut counts = self.crowd.counts.lock();
-        if let Some(count) = counts.get_mut(&self.block) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.remove(&self.block);
-            }
-        }
-    }
-}
-
-fn make_private_folder(folder: &Path) -> anyhow::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        // Password hashes and sessions are in it.
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
-    }
-    builder.create(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use loggia_auth::AllowedHost;
 use loggia_proxy::edge::Network;
 use serde::Deserialize;
@@ -14,6 +14,16 @@ use serde::Deserialize;
 pub struct Settings {
     /// Address and port to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// How the public listener is encrypted.
+    pub tls: Tls,
+    /// Allows plain HTTP beyond this machine, where nobody else encrypts it.
+    pub insecure_http: bool,
+    /// Where plain requests are led to the encrypted address.
+    pub redirect_listen: Option<SocketAddr>,
+    /// Where other programs call that show a certificate of the site's authority.
+    pub trusted_listen: Option<SocketAddr>,
+    /// Where operators find `/healthz`, `/readyz` and `/metrics`.
+    pub operator_listen: Option<SocketAddr>,
     /// Folder of the database, the apps' data and their pictures.
     pub data: PathBuf,
     pub log: LogFormat,
@@ -34,6 +44,17 @@ pub struct Settings {
     pub max_connections_per_address: u32,
 }
 
+/// The certificate of the public listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Tls {
+    #[default]
+    No,
+    /// PEM files: the certificate with its chain, and its private key.
+    Files { certificate: PathBuf, key: PathBuf },
+    /// One that the server makes for itself.
+    SelfSigned,
+}
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -47,6 +68,13 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Default)]
 pub struct Given {
     pub listen: Option<SocketAddr>,
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    pub tls_self_signed: bool,
+    pub insecure_http: bool,
+    pub redirect_listen: Option<SocketAddr>,
+    pub trusted_listen: Option<SocketAddr>,
+    pub operator_listen: Option<SocketAddr>,
     pub data: Option<PathBuf>,
     pub log: Option<LogFormat>,
     pub demo: bool,
@@ -59,6 +87,11 @@ pub struct Given {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct File {
     listen: Option<SocketAddr>,
+    tls: TlsFile,
+    insecure_http: bool,
+    redirect_listen: Option<SocketAddr>,
+    trusted_listen: Option<SocketAddr>,
+    operator_listen: Option<SocketAddr>,
     data: Option<PathBuf>,
     log: Option<LogFormat>,
     trusted_proxies: Vec<String>,
@@ -69,10 +102,24 @@ struct File {
     max_connections_per_address: Option<u32>,
 }
 
+/// The file's section `[tls]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct TlsFile {
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    self_signed: bool,
+}
+
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls: Tls::No,
+            insecure_http: false,
+            redirect_listen: None,
+            trusted_listen: None,
+            operator_listen: None,
             data: PathBuf::from("data"),
             log: LogFormat::Text,
             demo: false,
@@ -125,8 +172,24 @@ fn combine(file: File, given: Given) -> anyhow::Result<Settings> {
         .iter()
         .map(|text| text.parse().with_context(|| format!("outside-allow: {text:?}")))
         .collect::<anyhow::Result<Vec<AllowedHost>>>()?;
+    // A flag that names one way speaks against the file's other way.
+    let names_files = given.tls_certificate.is_some() || given.tls_key.is_some();
+    let tls = if names_files || given.tls_self_signed {
+        tls(TlsFile {
+            certificate: given.tls_certificate,
+            key: given.tls_key,
+            self_signed: given.tls_self_signed,
+        })?
+    } else {
+        tls(file.tls)?
+    };
     Ok(Settings {
         listen: given.listen.or(file.listen).unwrap_or(default.listen),
+        tls,
+        insecure_http: given.insecure_http || file.insecure_http,
+        redirect_listen: given.redirect_listen.or(file.redirect_listen),
+        trusted_listen: given.trusted_listen.or(file.trusted_listen),
+        operator_listen: given.operator_listen.or(file.operator_listen),
         data: given.data.or(file.data).unwrap_or(default.data),
         log: given.log.or(file.log).unwrap_or(default.log),
         demo: given.demo,
@@ -140,6 +203,45 @@ fn combine(file: File, given: Given) -> anyhow::Result<Settings> {
             .max_connections_per_address
             .unwrap_or(default.max_connections_per_address),
     })
+}
+
+fn tls(asked: TlsFile) -> anyhow::Result<Tls> {
+    match (asked.certificate, asked.key, asked.self_signed) {
+        (None, None, false) => Ok(Tls::No),
+        (None, None, true) => Ok(Tls::SelfSigned),
+        (Some(certificate), Some(key), false) => Ok(Tls::Files { certificate, key }),
+        (Some(_), Some(_), true) => bail!(
+            "tls: there is a certificate, and a self-signed one is asked for; leave one of them out"
+        ),
+        _ => bail!("tls: a certificate and its key go together; name both files"),
+    }
+}
+
+impl Settings {
+    /// Refuses what would put people's passwords and sessions on the wire, unless that is asked
+    /// for by name.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let is_plain = self.tls == Tls::No;
+        let is_beyond = !self.listen.ip().is_loopback();
+        if is_plain && is_beyond && self.trusted_proxies.is_empty() && !self.insecure_http {
+            bail!(
+                "listening on {} without encryption would show passwords and sessions to the \
+                 network. Do one of these: give a certificate (tls.certificate and tls.key, or \
+                 --tls-certificate and --tls-key); try it out with one that the server makes \
+                 (tls.self-signed or --tls-self-signed); put a forwarder before it that ends TLS, \
+                 and name it (trusted-proxies or --trusted-proxy); listen on 127.0.0.1; or allow \
+                 it all the same (insecure-http = true or --insecure-http)",
+                self.listen
+            );
+        }
+        if is_plain && self.redirect_listen.is_some() {
+            bail!(
+                "redirect-listen leads to the encrypted address, and there is none: give a \
+                 certificate (tls.certificate and tls.key) or leave it out"
+            );
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +259,31 @@ mod tests {
         let listen = Some("127.0.0.1:9".parse().unwrap());
         let settings = combine(file(), Given { listen, ..Given::default() }).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:9");
+    }
+
+    #[test]
+    fn plain_http_beyond_this_machine_has_to_be_asked_for() {
+        let check = |text: &str| combine(read(text).unwrap(), Given::default())?.check();
+        let refused = check("listen = '0.0.0.0:80'").unwrap_err().to_string();
+        for way_out in ["tls.certificate", "trusted-proxies", "insecure-http"] {
+            assert!(refused.contains(way_out), "{refused}");
+        }
+        for fine in [
+            "listen = '[::1]:80'",
+            "listen = '0.0.0.0:80'\ninsecure-http = true",
+            "listen = '0.0.0.0:80'\ntrusted-proxies = ['10.0.0.1']",
+            "listen = '0.0.0.0:443'\nredirect-listen = '0.0.0.0:80'\ntls.self-signed = true",
+            "listen = '0.0.0.0:443'\ntls = { certificate = 'a.pem', key = 'b.pem' }",
+        ] {
+            check(fine).unwrap();
+        }
+        for bad in [
+            "redirect-listen = '127.0.0.1:80'",
+            "tls.certificate = 'a.pem'",
+            "tls = { certificate = 'a.pem', key = 'b.pem', self-signed = true }",
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

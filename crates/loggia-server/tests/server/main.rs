@@ -2,6 +2,7 @@
 
 mod attacks;
 mod demo;
+mod edge;
 mod entrances;
 mod explaining;
 mod exposing;

@@ -63,8 +63,15 @@ pub(crate) fn server_itself() -> Caller {
 impl Hub {
     /// A site with an app for everybody, one for people who signed in, and two entrances.
     pub(crate) async fn start() -> Hub {
+        Hub::start_with(|_| ()).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Hub {
         let data = tempfile::tempdir().unwrap();
-        let running = listen(&data, false).await;
+        let mut settings = settings(&data, false);
+        change(&mut settings);
+        let running = start(settings).await.unwrap();
         let repository = running.front.repository.clone();
         let engine = running.front.engine.clone();
         tokio::task::spawn_blocking(move || {

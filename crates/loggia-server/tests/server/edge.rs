@@ -1,0 +1,207 @@
+//! The listeners: encryption, HTTP/2, and the doors beside the public one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{Method, Request};
+use loggia_server::listen::{Crowd, Door, Peer};
+use loggia_server::settings::Tls;
+use loggia_server::tls::{
+    CertificateSource, Certificates, ClientCertificate, mutual_config, provider,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::{Answer, Hub, raw};
+
+/// A hub behind its own self-signed certificate, and what a client must trust to reach it.
+async fn encrypted() -> (Hub, RootCertStore) {
+    let hub = Hub::start_with(|settings| {
+        settings.tls = Tls::SelfSigned;
+        settings.redirect_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        settings.operator_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    })
+    .await;
+    let roots = roots(&hub.data().join("tls/certificate.pem"));
+    (hub, roots)
+}
+
+fn roots(file: &std::path::Path) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(file).unwrap()).unwrap();
+    roots
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+async fn connect(
+    address: SocketAddr,
+    roots: RootCertStore,
+    protocol: &str,
+    identity: Option<Identity>,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+/// One request over HTTP/1.1 on an encrypted connection.
+async fn exchange(stream: &mut TlsStream<TcpStream>, request: &str) -> std::io::Result<Answer> {
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer));
+    read.await.expect("the server neither answered nor closed")?;
+    Ok(Answer::parse(&String::from_utf8_lossy(&answer)))
+}
+
+#[tokio::test]
+async fn both_versions_of_http_are_served_encrypted() {
+    let (hub, roots) = encrypted().await;
+    let mut stream = connect(hub.address(), roots.clone(), "http/1.1", None).await.unwrap();
+    let get = "GET /public/hub HTTP/1.1\r\nHost: hub.example\r\nConnection: close\r\n\r\n";
+    let answer = exchange(&mut stream, get).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.head);
+    assert!(answer.header("set-cookie").contains("; Secure"), "{}", answer.head);
+
+    let stream = connect(hub.address(), roots, "h2", None).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    for (uri, host, status) in [
+        ("https://hub.example/public/hub", None, 200),
+        ("https://hub.example/public/hub", Some("hub.example"), 200),
+        ("https://hub.example/public/hub", Some("other.example"), 400),
+        ("https://hub.example/public/../qrs/app", None, 400),
+        ("https://hub.example/public/%2e%2e/qrs/app", None, 400),
+        ("https://hub.example/nowhere", None, 404),
+    ] {
+        let mut request = Request::builder().method(Method::GET).uri(uri);
+        if let Some(host) = host {
+            request = request.header("host", host);
+        }
+        let (response, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+        assert_eq!(response.await.unwrap().status().as_u16(), status, "{uri} {host:?}");
+    }
+}
+
+#[tokio::test]
+async fn plain_requests_are_led_to_the_encrypted_address() {
+    let (hub, _) = encrypted().await;
+    let address = hub.running.redirect_address.unwrap();
+    let get = "GET /public/hub?a=b HTTP/1.1\r\nHost: hub.example:80\r\nConnection: close\r\n\r\n";
+    let answer = Answer::parse(&raw(address, get.as_bytes()).await);
+    assert_eq!(answer.status, 308);
+    let port = hub.address().port();
+    assert_eq!(answer.header("location"), format!("https://hub.example:{port}/public/hub?a=b"));
+    assert_eq!(answer.header("set-cookie"), "");
+    assert_eq!(hub.sessions(), 0);
+}
+
+#[tokio::test]
+async fn operators_see_counts_where_visitors_see_nothing() {
+    let (hub, roots) = encrypted().await;
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    for path in ["/public/hub", "/nowhere/hub", "/public/..;/hub"] {
+        let mut stream = connect(hub.address(), roots.clone(), "http/1.1", None).await.unwrap();
+        exchange(&mut stream, &get(path)).await.unwrap();
+    }
+    let mut stream = connect(hub.address(), roots, "http/1.1", None).await.unwrap();
+    assert_eq!(exchange(&mut stream, &get("/metrics")).await.unwrap().status, 404);
+
+    let address = hub.running.operator_address.unwrap();
+    let ask = async |path: &str| Answer::parse(&raw(address, get(path).as_bytes()).await);
+    assert_eq!(ask("/readyz").await.status, 200);
+    assert_eq!(ask("/hub").await.status, 404);
+    let metrics = ask("/metrics").await.body;
+    for line in [
+        "loggia_sessions{kind=\"visitor\"} 1",
+        "loggia_sockets 0",
+        "loggia_answers_total{status=\"2xx\"} 1",
+        "loggia_answers_total{status=\"4xx\"} 3",
+        "loggia_refusals_total{code=\"REQ-PATH\"} 1",
+        "loggia_refusals_total{code=\"ENT-UNKNOWN\"} 1",
+        "loggia_certificate_days_left 39",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+}
+
+/// A certificate signed by an authority, with its key.
+fn issue(common_name: &str, issuer: &rcgen::Issuer<'_, rcgen::KeyPair>, until: i32) -> Identity {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, common_name);
+    parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
+    let certificate = parameters.signed_by(&key, issuer).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+    (vec![certificate.der().clone()], key)
+}
+
+fn authority() -> (CertificateDer<'static>, rcgen::Issuer<'static, rcgen::KeyPair>) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let certificate = parameters.self_signed(&key).unwrap();
+    (certificate.der().clone(), rcgen::Issuer::new(parameters, key))
+}
+
+/// Row 64: the trusted door opens only to certificates of the site's own authority.
+#[tokio::test]
+async fn the_trusted_door_opens_to_certificates_of_its_authority_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = CertificateSource::SelfSigned { folder: folder.path().to_owned() };
+    let now = loggia_model::Moment(jiff::Timestamp::now().as_millisecond());
+    let certificates = Certificates::open(source, now).unwrap();
+    let (own, own_issuer) = authority();
+    let (_, other_issuer) = authority();
+    let mut authorities = RootCertStore::empty();
+    authorities.add(own).unwrap();
+    let door = Door::open(SocketAddr::from(([127, 0, 0, 1], 0)), Crowd::new(10, 10, Vec::new()))
+        .await
+        .unwrap()
+        .encrypted(mutual_config(certificates, authorities).unwrap());
+    let address = door.address().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let answer = |peer: Peer, request: Request<Body>| async move {
+        assert!(peer.is_encrypted);
+        let caller = request.extensions().get::<ClientCertificate>().unwrap();
+        assert_eq!(caller.fingerprint.len(), 64);
+        Response::new(Body::from(caller.common_name.clone()))
+    };
+    tokio::spawn(door.serve(answer, stopped));
+    let roots = roots(&folder.path().join("certificate.pem"));
+    let get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    for (identity, expected) in [
+        (Some(issue("portal", &own_issuer, 2100)), Some("portal")),
+        (Some(issue("portal", &own_issuer, 2021)), None),
+        (Some(issue("portal", &other_issuer, 2100)), None),
+        (None, None),
+    ] {
+        // With TLS 1.3 a client learns with its first read that it is refused.
+        let answered = match connect(address, roots.clone(), "http/1.1", identity).await {
+            Ok(mut stream) => exchange(&mut stream, get).await.map(|answer| answer.body),
+            Err(error) => Err(error),
+        };
+        assert_eq!(answered.ok().filter(|body| !body.is_empty()).as_deref(), expected);
+    }
+}
