@@ -44,6 +44,8 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     };
 
     if wants("rust") {
+        // The server's own tests sign people in at real identity providers.
+        setup::npm_packages(&shell::root().join("tests/providers"))?;
         for (suite, command) in rust_suites() {
             take(suite, command)?;
         }

@@ -6,6 +6,8 @@ mod edge;
 mod entrances;
 mod explaining;
 mod exposing;
+mod oidc;
+mod providers;
 mod requirements;
 mod sessions;
 mod signing_in;

@@ -177,6 +177,7 @@ fn settings(data: &tempfile::TempDir, demo: bool) -> Settings {
         demo,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data: data.path().to_owned(),
+        outside_allow: vec!["127.0.0.1".parse().unwrap()],
         ..Settings::default()
     }
 }
