@@ -5,7 +5,7 @@
 //! from values to values. What drives them with sessions and the site is [`Proxy`].
 //!
 //! What is left out: sockets and listeners (`loggia-server`), what a caller may see or do
-//! (`loggia-repository`), tickets, header and token sign-in.
+//! (`loggia-repository`), and whether a credential is good (`loggia-auth`).
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![cfg_attr(
@@ -23,6 +23,7 @@ pub mod admit;
 pub mod agent;
 mod changes;
 pub mod cookie;
+mod credential;
 pub mod edge;
 pub mod framing;
 pub mod headers;

@@ -30,6 +30,16 @@ impl Proxy {
         matches!(entered.entrance.method, AuthenticationMethod::Oidc | AuthenticationMethod::Saml)
     }
 
+    /// Whether the entrance is told by each request who comes: there is no page to sign in at.
+    pub(crate) fn is_told_by_credential(entered: &Entered) -> bool {
+        matches!(
+            entered.entrance.method,
+            AuthenticationMethod::HeaderStatic
+                | AuthenticationMethod::HeaderDynamic
+                | AuthenticationMethod::Jwt
+        )
+    }
+
     /// Leads the browser to where people of this entrance sign in, and back to `target` afterwards;
     /// none where that is the built-in form.
     pub(crate) async fn lead_to_provider(

@@ -1,7 +1,7 @@
 //! A request's way through the entrance: edge, entrance, session, caller.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -9,8 +9,8 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use loggia_auth::{
-    BeginError, NewSession, OidcClients, Outside, Pending, Proof, Scheme, Session, SessionSecret,
-    Sessions, VisitorCaps,
+    BeginError, Merging, NewSession, OidcClients, Outside, Pending, Proof, Scheme, Session,
+    SessionSecret, Sessions, Tickets, Tokens, VisitorCaps,
 };
 use loggia_model::entity::{AnonymousMode, VirtualProxy};
 use loggia_model::{Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd};
@@ -19,13 +19,14 @@ use serde_json::{Value, json};
 
 use crate::admit::{Admission, Ask, Presented, admit};
 use crate::cookie;
+use crate::credential::{Claimed, OutsideKeys, Presence, TICKET};
 use crate::edge::{Network, Screened, screen};
 use crate::headers;
 use crate::host::Origin;
 use crate::method::oidc::AtProvider;
 use crate::page::{Templates, product};
 use crate::problem::{Problem, Reader, entrance_refusal, wants_html};
-use crate::query;
+use crate::query::{self, Query};
 use crate::route::{Chosen, Need, Route, choose};
 
 /// The entrances of a server; clones share everything.
@@ -64,6 +65,11 @@ pub(crate) struct Shared {
     pub(crate) at_oidc: Pending<AtProvider>,
     /// Addresses at which providers end their own sessions, for the page after logging out.
     pub(crate) farewells: Pending<String>,
+    pub(crate) tickets: Tickets,
+    pub(crate) tokens: Tokens,
+    pub(crate) merging: Merging,
+    /// Where login modules reach us; known once that listens.
+    trusted_port: OnceLock<u16>,
     pub(crate) on_upgrade: Box<OnUpgrade>,
 }
 
@@ -112,7 +118,11 @@ impl Proxy {
                 oidc: OidcClients::new(from.outside.clone()),
                 at_oidc: Pending::default(),
                 farewells: Pending::default(),
+                tokens: Tokens::new(Arc::new(OutsideKeys(from.outside.clone()))),
                 outside: from.outside,
+                tickets: Tickets::default(),
+                merging: Merging::default(),
+                trusted_port: OnceLock::new(),
                 on_upgrade: from.on_upgrade,
             }),
         }
@@ -138,6 +148,18 @@ impl Proxy {
         &self.shared.outside
     }
 
+    /// The port of the interface for login modules and scripts, where there is one.
+    #[must_use]
+    pub fn trusted_port(&self) -> Option<u16> {
+        self.shared.trusted_port.get().copied()
+    }
+
+    /// Makes the port of that interface known to login modules.
+    pub fn set_trusted_port(&self, port: u16) {
+        // Set twice only if somebody starts two such listeners; the first one is as good.
+        let _ = self.shared.trusted_port.set(port);
+    }
+
     /// The present moment, as sessions count it.
     #[must_use]
     pub fn now(&self) -> Moment {
@@ -148,6 +170,8 @@ impl Proxy {
     /// afterwards.
     pub fn enter(&self, parts: &mut Parts, peer: IpAddr, is_encrypted: bool) -> Passage {
         let now = self.now();
+        let site = self.shared.repository.site();
+        let claimed = Claimed::of(&site, &parts.headers, peer);
         let screened = match screen(parts, peer, is_encrypted, &self.shared.trusted) {
             Ok(screened) => screened,
             Err(fault) => {
@@ -160,7 +184,6 @@ impl Proxy {
                 return Passage::Answer(response);
             }
         };
-        let site = self.shared.repository.site();
         let is_entrance = |prefix: &Prefix| site.entrance(prefix).is_some();
         let (prefix, route) =
             match choose(screened.path.segments(), screened.is_socket, is_entrance) {
@@ -176,7 +199,7 @@ impl Proxy {
         let Some(entrance) = site.entrance(&prefix).cloned() else {
             return Passage::Answer(self.unknown_entrance(&site, &screened, parts));
         };
-        self.admit(parts, screened, entrance, route, now)
+        self.admit(parts, screened, entrance, route, now, &claimed)
     }
 
     /// Puts what every answer carries onto this one.
@@ -253,16 +276,12 @@ impl Proxy {
         entrance: Arc<VirtualProxy>,
         route: Route,
         now: Moment,
+        claimed: &Claimed,
     ) -> Passage {
         let cookie_name = entrance.session_cookie.clone();
         let cookies: Vec<&str> = cookie::values(&parts.headers, &cookie_name).collect();
         let session =
             cookies.iter().find_map(|value| self.shared.sessions.find(value, entrance.id, now));
-        let presented = match &session {
-            None => Presented::Nothing,
-            Some(session) if session.is_anonymous() => Presented::Visitor,
-            Some(_) => Presented::User,
-        };
         let ask = Ask {
             need: route.need(),
             is_get: matches!(parts.method, Method::GET | Method::HEAD),
@@ -285,6 +304,25 @@ impl Proxy {
         if entered.screened.is_socket && !self.origin_is_allowed(&entered, &parts.headers) {
             return Passage::Answer(self.foreign_origin(&entered, &parts.headers));
         }
+        let session = match self.look_at_credentials(
+            &mut entered,
+            session.as_ref(),
+            claimed,
+            &parts.method,
+            &parts.headers,
+        ) {
+            Presence::Unchanged => session,
+            Presence::Seated(session) => Some(session),
+            Presence::Answer(mut response) => {
+                self.finish(&entered, &mut response);
+                return Passage::Answer(*response);
+            }
+            Presence::TellSocket => {
+                entered.must_sign_in = true;
+                return Passage::Go(Box::new(entered));
+            }
+        };
+        let presented = presented_by(session.as_deref());
         let ask = Ask {
             can_try_silently: Proxy::can_try_silently(&entered)
                 && !cookie::was_tried(&entered.entrance, &parts.headers),
@@ -307,6 +345,11 @@ impl Proxy {
                     self.shared.sessions.end(&session, SessionEnd::Closed);
                 }
                 return self.begin_visitor(entered, &[], &parts.headers, now);
+            }
+            Admission::SignIn if Proxy::is_told_by_credential(&entered) => {
+                let mut response = self.credential_is_missing(&entered, &parts.headers);
+                self.finish(&entered, &mut response);
+                return Passage::Answer(response);
             }
             Admission::SignIn => {
                 let location = entered.login_with_target();
@@ -408,14 +451,24 @@ impl Proxy {
         proof: Proof,
         now: Moment,
     ) -> Result<Option<HeaderValue>, BeginError> {
-        let new = NewSession {
-            address: Some(entered.screened.address),
-            attributes,
-            proof: Some(Box::new(proof)),
-            ..NewSession::new(entered.entrance.id, principal, entered.entrance.inactivity_minutes)
-        };
+        let new = NewSession { attributes, ..self.new_session(entered, principal, proof) };
         let begun = self.shared.sessions.begin(new, now)?;
         Ok(cookie::session(&entered.entrance, &begun.secret.reveal(), entered.screened.is_secure))
+    }
+
+    /// What a user's session at this entrance begins with.
+    pub(crate) fn new_session(
+        &self,
+        entered: &Entered,
+        principal: Principal,
+        proof: Proof,
+    ) -> NewSession {
+        let entrance = &entered.entrance;
+        NewSession {
+            address: Some(entered.screened.address),
+            proof: Some(Box::new(proof)),
+            ..NewSession::new(entrance.id, principal, entrance.inactivity_minutes)
+        }
     }
 
     fn seat(&self, entered: &mut Entered, session: Arc<Session>) {
@@ -550,6 +603,11 @@ impl Entered {
         self.entrance.prefix.base()
     }
 
+    /// Gives the answer this cookie line.
+    pub(crate) fn set_cookie(&mut self, line: Option<HeaderValue>) {
+        self.set_cookie = line;
+    }
+
     /// `https://hub.example`, as the client addressed us.
     #[must_use]
     pub fn origin(&self) -> String {
@@ -567,7 +625,8 @@ impl Entered {
     #[must_use]
     pub fn asked_for(&self) -> String {
         let path = self.screened.path.as_str();
-        match self.screened.query.without("forceAuthentication").as_str() {
+        let query = Query::parse(&self.screened.query.without("forceAuthentication"));
+        match query.without(TICKET).as_str() {
             "" => path.to_owned(),
             query => format!("{path}?{query}"),
         }
@@ -610,6 +669,14 @@ pub fn redirect(status: StatusCode, location: &str) -> Response {
 /// Compares secrets without telling by the time taken how much of them agrees.
 pub(crate) fn same(a: &str, b: &str) -> bool {
     loggia_auth::secret::same_text(a, b)
+}
+
+fn presented_by(session: Option<&Session>) -> Presented {
+    match session {
+        None => Presented::Nothing,
+        Some(session) if session.is_anonymous() => Presented::Visitor,
+        Some(_) => Presented::User,
+    }
 }
 
 fn entrance_block(entrance: &VirtualProxy) -> Value {

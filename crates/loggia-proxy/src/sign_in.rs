@@ -392,33 +392,12 @@ impl Proxy {
         target: &str,
     ) -> Result<Response, Box<Problem>> {
         let now = self.now();
-        let internal =
-            |error: &dyn std::error::Error| Box::new(Problem::internal(&error.to_string(), now));
-        let user = self
-            .shared()
-            .repository
-            .ensure_user(&person.key, &person.name, &[])
-            .map_err(|error| internal(&error))?;
-        let principal = Principal::User { id: user.id, key: user.key.clone() };
-        if user.is_blocked || user.is_inactive {
-            let refusal = self.inactive(entered, &principal, now);
-            return Err(Box::new(Problem::of_refusal(&refusal, &entered.reader())));
-        }
+        let principal = self.known_person(entered, &person)?;
         let cookie = self
             .begin_user(entered, principal.clone(), person.attributes, proof, now)
-            .map_err(|error| internal(&error))?;
+            .map_err(|error| Box::new(Problem::internal(&error.to_string(), now)))?;
         if let Some(guest) = &entered.guest {
-            let before = &guest.caller.principal;
-            if guest.session.is_anonymous() {
-                info!(
-                    target: "loggia::session",
-                    from = %before,
-                    to = %principal,
-                    "visitor {before} signed in as {principal}"
-                );
-                (self.shared().on_upgrade)(before, &principal);
-            }
-            self.shared().sessions.end(&guest.session, SessionEnd::Upgraded);
+            self.replace(&guest.session, &principal);
         }
         let mut response = redirect(StatusCode::SEE_OTHER, target);
         if let Some(cookie) = cookie {
@@ -430,6 +409,26 @@ impl Proxy {
             response.headers_mut().append(header::SET_COOKIE, gone);
         }
         Ok(response)
+    }
+
+    /// The user of whom a sign-in told, made when they come for the first time.
+    pub(crate) fn known_person(
+        &self,
+        entered: &Entered,
+        person: &Person,
+    ) -> Result<Principal, Box<Problem>> {
+        let now = self.now();
+        let user = self
+            .shared()
+            .repository
+            .ensure_user(&person.key, &person.name, &[])
+            .map_err(|error| Box::new(Problem::internal(&error.to_string(), now)))?;
+        let principal = Principal::User { id: user.id, key: user.key.clone() };
+        if user.is_blocked || user.is_inactive {
+            let refusal = self.inactive(entered, &principal, now);
+            return Err(Box::new(Problem::of_refusal(&refusal, &entered.reader())));
+        }
+        Ok(principal)
     }
 
     fn inactive(&self, entered: &Entered, principal: &Principal, now: Moment) -> Refusal {
@@ -460,6 +459,19 @@ impl Proxy {
 
     /// Where to go after login: what was asked for if that is ours, else the hub.
     pub(crate) fn target(&self, entered: &Entered, query: &Query) -> String {
+        let uri = query.get("targetUri").or_else(|| query.get("target"));
+        if let Some(uri) = uri
+            && Target::from_uri(uri, &entered.screened.host).is_none()
+            && Target::is_allowed_uri(
+                uri,
+                &entered.screened.host,
+                &entered.entrance.host_allow_list,
+            )
+            && uri.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            // A page elsewhere that the entrance lists, such as a portal that embeds the hub.
+            return uri.to_owned();
+        }
         let asked = match (query.get("target"), query.get("targetUri")) {
             (Some(path), _) => {
                 Target::from_path(path).or_else(|| Target::from_uri(path, &entered.screened.host))

@@ -51,6 +51,7 @@ impl Front {
         let (mut parts, body) = request.into_parts();
         let asked_to_upgrade = parts.headers.contains_key(header::UPGRADE);
         let method = parts.method.clone();
+        self.proxy.prepare(parts.uri.path(), &parts.headers).await;
         let mut response = match self.proxy.enter(&mut parts, peer.address.ip(), peer.is_encrypted)
         {
             Passage::Answer(response) => response,
