@@ -104,6 +104,24 @@ fn browser_name(entrance: &VirtualProxy) -> String {
     format!("{}-Browser", entrance.session_cookie)
 }
 
+/// How often in a row this browser was told to wait.
+#[must_use]
+pub fn waits(entrance: &VirtualProxy, headers: &HeaderMap) -> u8 {
+    let waits = values(headers, &waits_name(entrance)).find_map(|value| value.parse().ok());
+    waits.unwrap_or_default()
+}
+
+/// The line that remembers how often a browser was told to wait.
+#[must_use]
+pub fn waited(entrance: &VirtualProxy, times: u8, is_secure: bool) -> Option<HeaderValue> {
+    let name = waits_name(entrance);
+    line(&name, &times.to_string(), entrance, is_secure, SameSite::Lax, Some(300))
+}
+
+fn waits_name(entrance: &VirtualProxy) -> String {
+    format!("{}-Wait", entrance.session_cookie)
+}
+
 /// The line that takes the form's cookie away.
 #[must_use]
 pub fn no_form(entrance: &VirtualProxy, is_secure: bool) -> Option<HeaderValue> {

@@ -33,6 +33,7 @@ pub mod page;
 pub mod problem;
 mod proxy;
 mod sign_in;
+mod waiting;
 
 pub use proxy::{Entered, Guest, Ingredients, OnUpgrade, Passage, Proxy, redirect};
 pub use sign_in::{json_response, written_json};

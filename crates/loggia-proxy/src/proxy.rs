@@ -9,8 +9,8 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use loggia_auth::{
-    BeginError, Merging, NewSession, OidcClients, Outside, Pending, Proof, Scheme, Session,
-    SessionSecret, Sessions, Tickets, Tokens, VisitorCaps,
+    BeginError, Limiter, Merging, NewSession, OidcClients, Outside, Pending, Proof, Scheme,
+    Session, SessionSecret, Sessions, Tickets, Tokens, VisitorCaps,
 };
 use loggia_model::entity::{AnonymousMode, VirtualProxy};
 use loggia_model::{Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd};
@@ -71,6 +71,7 @@ pub(crate) struct Shared {
     /// Where login modules reach us; known once that listens.
     trusted_port: OnceLock<u16>,
     pub(crate) on_upgrade: Box<OnUpgrade>,
+    pub(crate) limiter: Limiter,
 }
 
 /// Told who the visitor was and who they have become.
@@ -93,6 +94,8 @@ pub struct Entered {
     /// Nobody only where the route needs nobody, or where a socket is to be told to sign in.
     pub guest: Option<Guest>,
     pub must_sign_in: bool,
+    /// Why a socket is opened only to be told that there is no place for its visitor.
+    pub turned_away: Option<Box<Problem>>,
     set_cookie: Option<HeaderValue>,
 }
 
@@ -124,6 +127,7 @@ impl Proxy {
                 merging: Merging::default(),
                 trusted_port: OnceLock::new(),
                 on_upgrade: from.on_upgrade,
+                limiter: Limiter::default(),
             }),
         }
     }
@@ -297,6 +301,7 @@ impl Proxy {
             route,
             guest: None,
             must_sign_in: false,
+            turned_away: None,
             set_cookie: None,
         };
         // Before a session is begun or used: a foreign page must not even learn whether there is
@@ -328,7 +333,12 @@ impl Proxy {
                 && !cookie::was_tried(&entered.entrance, &parts.headers),
             ..ask
         };
-        match admit(entered.entrance.anonymous, presented, ask) {
+        let admission = admit(entered.entrance.anonymous, presented, ask);
+        let is_user = presented == Presented::User && admission == Admission::Use;
+        if !is_user && let Some(response) = self.slow_down(&entered, parts, admission, now) {
+            return Passage::Answer(response);
+        }
+        match admission {
             Admission::Use => {
                 if let Some(session) = session {
                     self.shared.sessions.touch(&session, now);
@@ -424,21 +434,18 @@ impl Proxy {
                 let problem = Problem::internal(&error.to_string(), now);
                 Passage::Answer(self.refuse(&entered, &problem, request))
             }
-            Err(error @ (BeginError::Full(_) | BeginError::FullForAddress(_))) => {
-                let refusal = entrance_refusal(
-                    Code::EntFull,
-                    &entered.screened.address.to_string(),
-                    &entrance.prefix,
-                    &error.to_string(),
-                    now,
-                    self.shared.repository.site().version(),
-                );
-                let mut problem = Problem::of_refusal(&refusal, &entered.reader());
-                problem.retry_after = Some(60);
-                let mut response = self.refuse(&entered, &problem, request);
-                self.finish(&entered, &mut response);
-                Passage::Answer(response)
-            }
+            Err(BeginError::Full(_)) => self.nobody_fits(
+                entered,
+                request,
+                "As many visitors as this entrance takes at a time are here.",
+                "the entrance has as many visitors as it takes",
+            ),
+            Err(BeginError::FullForAddress(_)) => self.nobody_fits(
+                entered,
+                request,
+                "As many visitors as one network may have at a time are here from yours.",
+                "one address has as many visitors as it may have",
+            ),
         }
     }
 

@@ -118,6 +118,13 @@ pub trait Host: Send + Sync {
 
     /// The app was not opened after all.
     fn give_place_back(&self);
+
+    /// How long the next request has to wait, since its sender has used up what may be computed
+    /// for them; none where it need not.
+    fn wait(&self) -> Option<Duration>;
+
+    /// A request was computed for that long.
+    fn has_computed(&self, spent: Duration);
 }
 
 /// Why a socket was closed, with the close code to send.
@@ -152,6 +159,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) apps: Apps,
     pub(crate) threads: Arc<tokio::sync::Semaphore>,
+    /// A part of `threads`: visitors never hold all of them, so that whoever signed in gets one.
+    pub(crate) visitor_threads: Arc<tokio::sync::Semaphore>,
     pub(crate) progress: progress::Reloads,
     pub(crate) properties: view::SharedProperties,
     cells: Mutex<HashMap<Key, Arc<Cell>>>,
@@ -192,6 +201,8 @@ impl Engine {
     #[must_use]
     pub fn new(repository: Repository, settings: Settings) -> Engine {
         let threads = Arc::new(tokio::sync::Semaphore::new(settings.parallel.max(1)));
+        let for_visitors = (settings.parallel / 2).max(1);
+        let visitor_threads = Arc::new(tokio::sync::Semaphore::new(for_visitors));
         let apps = Apps::new(settings.idle_apps);
         Engine {
             shared: Arc::new(Shared {
@@ -199,6 +210,7 @@ impl Engine {
                 settings,
                 apps,
                 threads,
+                visitor_threads,
                 progress: progress::Reloads::default(),
                 properties: view::SharedProperties::default(),
                 cells: Mutex::default(),
@@ -466,6 +478,21 @@ impl Shared {
         self.apps.drop_idle();
         self.properties.sweep();
     }
+}
+
+/// The frame for a visitor for whom there is no place; nothing is served after it.
+#[must_use]
+pub fn full_notice(message: &str, code: &str, reference: &str, now: Moment) -> String {
+    frame::notification(
+        "OnMaxAnonymousSessions",
+        &json!({
+            "severity": "fatal",
+            "timestamp": timestamp::iso(now),
+            "message": message,
+            "code": code,
+            "reference": reference,
+        }),
+    )
 }
 
 /// The frame for somebody who has to sign in first; nothing is served after it.

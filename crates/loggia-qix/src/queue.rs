@@ -5,8 +5,9 @@ use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use loggia_model::{AppId, Moment};
+use loggia_model::{AppId, Moment, Principal};
 use parking_lot::RwLock;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -23,6 +24,9 @@ use crate::params::Params;
 use crate::patience::Patience;
 use crate::session::{Key, Session, Socket, Sockets};
 use crate::view;
+
+/// How long a request is held back for its sender's allowance.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// An engine session with its queue.
 pub(crate) struct Cell {
@@ -157,16 +161,44 @@ async fn run(cell: Arc<Cell>, shared: Arc<Shared>, mut jobs: mpsc::UnboundedRece
         while reads.len() >= share.max(1) {
             reads.join_next().await;
         }
+        let Some(job) = affordable(job).await else { continue };
+        let visitor_permit = match cell.key.principal {
+            Principal::Anonymous(_) => shared.visitor_threads.clone().acquire_owned().await.ok(),
+            Principal::User { .. } | Principal::Internal(_) => None,
+        };
         let permit = shared.threads.clone().acquire_owned().await;
         let (cell, shared) = (cell.clone(), shared.clone());
         reads.spawn_blocking(move || {
             perform(&shared, &cell, job);
-            drop(permit);
+            drop((permit, visitor_permit));
         });
         if !reads_only {
             while reads.join_next().await.is_some() {}
         }
     }
+}
+
+/// Holds a request back until its sender may have more computed; one that would wait too long is
+/// refused, and the session stays.
+async fn affordable(job: Job) -> Option<Job> {
+    let Job::Request { socket, request, is_cancelled } = &job else { return Some(job) };
+    let mut waited = Duration::ZERO;
+    while let Some(wait) = socket.host.wait() {
+        if is_cancelled.load(Ordering::Relaxed) {
+            break;
+        }
+        if waited >= LONGEST_WAIT {
+            let refused = Err(Fault::timed_out());
+            socket.pending.lock().remove(&request.id.to_string());
+            socket.send(frame::answer(&request.id, &refused, &Handles::default()));
+            return None;
+        }
+        // Not the whole time at once: the client may go away, and the allowance may be raised.
+        let step = wait.min(Duration::from_secs(1));
+        tokio::time::sleep(step).await;
+        waited += step;
+    }
+    Some(job)
 }
 
 impl Job {
@@ -188,7 +220,10 @@ fn perform(shared: &Arc<Shared>, cell: &Cell, job: Job) {
                 (Err(Fault::aborted()), Handles::default())
             } else {
                 let patience = Patience::new(&shared.settings, &socket.caller, is_cancelled);
-                execute(shared, cell, &socket, request, &patience)
+                let started = Instant::now();
+                let done = execute(shared, cell, &socket, request, &patience);
+                socket.host.has_computed(started.elapsed());
+                done
             };
             socket.pending.lock().remove(&id.to_string());
             socket.send(frame::answer(&id, &outcome, &handles));

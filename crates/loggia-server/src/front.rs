@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -17,7 +18,7 @@ use loggia_proxy::{Entered, Passage, Proxy, path, redirect};
 use loggia_qix::Engine;
 use loggia_repository::{Repository, Resource};
 use loggia_rules::Action;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::debug;
 
 use crate::hub_bodies::HubBodies;
@@ -40,6 +41,9 @@ pub struct Front {
     /// What is shown to browsers, where the listener is encrypted.
     pub certificates: Option<Arc<Certificates>>,
     pub counts: Counts,
+    /// Visitors' requests that are worked on at a time. The others wait, and nobody who signed in
+    /// waits for them.
+    pub visitors: Semaphore,
 }
 
 /// Longest body that any address takes, in bytes.
@@ -60,7 +64,7 @@ impl Front {
                     self.too_large(&entered, &parts.headers)
                 } else {
                     let body = Body::new(Limited::new(body, BODY_LIMIT));
-                    self.dispatch(&entered, parts, body).await
+                    self.take_turns(&entered, parts, body).await
                 };
                 self.proxy.finish(&entered, &mut response);
                 debug!(
@@ -75,6 +79,27 @@ impl Front {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         self.counts.count(&response);
+        response
+    }
+
+    /// Visitors take turns, and what their requests cost is counted.
+    async fn take_turns(self: &Arc<Self>, entered: &Entered, parts: Parts, body: Body) -> Response {
+        let is_user = entered.guest.as_ref().is_some_and(|guest| !guest.session.is_anonymous());
+        if is_user {
+            return self.dispatch(entered, parts, body).await;
+        }
+        // Whoever sends a body may take their time over it: they must not keep the others waiting.
+        let turn = match parts.method {
+            Method::GET | Method::HEAD if entered.guest.is_some() => {
+                self.visitors.acquire().await.ok()
+            }
+            _ => None,
+        };
+        let started = Instant::now();
+        let response = self.dispatch(entered, parts, body).await;
+        if turn.is_some() {
+            self.proxy.charge(entered, started.elapsed());
+        }
         response
     }
 

@@ -14,7 +14,7 @@ use loggia_proxy::{Ingredients, Proxy};
 use loggia_qix::Engine;
 use loggia_repository::Repository;
 use loggia_repository::store::sqlite::SqliteStore;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
@@ -247,6 +247,7 @@ fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
         sockets: watch::Sender::new(0),
         certificates,
         counts: Counts::default(),
+        visitors: Semaphore::new(processors),
     };
     Ok((front, greeting))
 }

@@ -1,5 +1,6 @@
 //! An engine socket: from the upgrade to the close frame. What is said on it is `loggia-qix`'s.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,12 +12,12 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
 use http::request::Parts;
-use loggia_auth::Session;
+use loggia_auth::{AddressBlock, Session};
 use loggia_licence::PARALLEL_SESSIONS;
 use loggia_proxy::problem::Problem;
 use loggia_proxy::route::SocketName;
 use loggia_proxy::{Entered, Guest, Proxy};
-use loggia_qix::{CloseReason, Connection, Host, sign_in_notice};
+use loggia_qix::{CloseReason, Connection, Host, full_notice, sign_in_notice};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite;
@@ -76,6 +77,10 @@ pub(crate) async fn open(
         .max_write_buffer_size(MAX_UNSENT)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE);
+    if let Some(problem) = &entered.turned_away {
+        let notice = full_notice(&problem.text, problem.code, &problem.reference, problem.time);
+        return upgrade.on_upgrade(|socket| turn_away(socket, notice, 4005, "no place"));
+    }
     let login_uri = login_uri(front, entered);
     match &entered.guest {
         Some(guest) => {
@@ -89,7 +94,7 @@ pub(crate) async fn open(
         }
         None => {
             let notice = sign_in_notice(login_uri.as_deref().unwrap_or_default());
-            upgrade.on_upgrade(|socket| turn_away(socket, notice))
+            upgrade.on_upgrade(|socket| turn_away(socket, notice, 4006, "sign in first"))
         }
     }
 }
@@ -126,6 +131,7 @@ fn connection(
         host: Arc::new(Behind {
             proxy: front.proxy.clone(),
             session: Arc::clone(&guest.session),
+            address: entered.screened.address,
             took_place: AtomicBool::new(false),
         }),
     }
@@ -135,8 +141,16 @@ fn connection(
 struct Behind {
     proxy: Proxy,
     session: Arc<Session>,
+    address: IpAddr,
     /// The session counts because of this socket's last attempt to open an app.
     took_place: AtomicBool,
+}
+
+impl Behind {
+    /// Whose allowance the socket draws from; none for people who signed in.
+    fn visitors_block(&self) -> Option<AddressBlock> {
+        self.session.is_anonymous().then(|| AddressBlock::from(self.address))
+    }
 }
 
 impl Host for Behind {
@@ -156,11 +170,22 @@ impl Host for Behind {
             self.proxy.sessions().give_place_back(&self.session);
         }
     }
+
+    fn wait(&self) -> Option<Duration> {
+        let block = self.visitors_block()?;
+        self.proxy.computing_wait(self.session.entrance, block)
+    }
+
+    fn has_computed(&self, spent: Duration) {
+        if let Some(block) = self.visitors_block() {
+            self.proxy.charge_address(self.session.entrance, block, spent);
+        }
+    }
 }
 
-/// Says that the caller must sign in, and closes.
-async fn turn_away(mut socket: WebSocket, notice: String) {
-    let frame = CloseFrame { code: 4006, reason: "sign in first".into() };
+/// Says why nothing is served, and closes.
+async fn turn_away(mut socket: WebSocket, notice: String, code: u16, reason: &'static str) {
+    let frame = CloseFrame { code, reason: reason.into() };
     if socket.send(Message::Text(notice.into())).await.is_ok() {
         let _ = socket.send(Message::Close(Some(frame))).await;
     }

@@ -256,6 +256,12 @@ impl Host for Alone {
     }
 
     fn give_place_back(&self) {}
+
+    fn wait(&self) -> Option<Duration> {
+        None
+    }
+
+    fn has_computed(&self, _: Duration) {}
 }
 
 impl Client {

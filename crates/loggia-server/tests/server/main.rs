@@ -6,6 +6,7 @@ mod edge;
 mod entrances;
 mod explaining;
 mod exposing;
+mod limits;
 mod oidc;
 mod providers;
 mod requirements;

@@ -1,0 +1,132 @@
+//! How much visitors may ask for, and what those read for whom there is no room: rows 52 and 53 of
+//! `spec/security.md` §2.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loggia_auth::AddressBlock;
+use loggia_repository::{VirtualProxyEdit, VisitorRatesEdit};
+
+use crate::support::{APP, Answer, Hub, PUBLIC};
+
+fn limit(hub: &Hub, rates: VisitorRatesEdit) {
+    hub.edit_entrance(VirtualProxyEdit { visitor_rates: rates, ..VirtualProxyEdit::default() });
+}
+
+fn refresh(answer: &Answer) -> u64 {
+    assert_eq!(answer.header("refresh"), answer.header("retry-after"), "{answer:?}");
+    answer.header("refresh").parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_full_entrance_asks_to_wait_and_its_page_comes_back_by_itself() {
+    let hub = Hub::start().await;
+    hub.edit_entrance(VirtualProxyEdit {
+        max_anonymous_sessions: Some(2),
+        max_anonymous_sessions_per_address: Some(2),
+        ..VirtualProxyEdit::default()
+    });
+    let (mut leaving, _staying) = (hub.visitor().await, hub.visitor().await);
+    let mut waiting = hub.somebody();
+    let first = waiting.page("/public/hub?x=1").await;
+    assert_eq!((first.status, first.code().as_str()), (429, "ENT-FULL"));
+    assert!(first.body.contains("tries again by itself"), "it says so without script");
+    assert!(first.body.contains("href=\"/public/login?target="), "who can log in need not wait");
+    let waits = [
+        refresh(&first),
+        refresh(&waiting.page("/public/hub?x=1").await),
+        refresh(&waiting.page("/public/hub?x=1").await),
+    ];
+    assert!(waits.is_sorted_by(|a, b| a < b), "longer each time: {waits:?}");
+
+    let machine = hub.somebody().get("/public/api/v1/hub").await;
+    assert_eq!((machine.status, machine.code().as_str()), (429, "ENT-FULL"));
+    assert_ne!(machine.header("retry-after"), "");
+    assert_eq!(machine.header("refresh"), "");
+    let mut socket = hub.somebody().socket(&format!("/public/app/{APP}"), &[]).await.unwrap();
+    let told = socket.next().await.unwrap();
+    assert_eq!(told["method"], "OnMaxAnonymousSessions");
+    assert_eq!(told["params"]["code"], "ENT-FULL");
+    assert_eq!(socket.closed_with().await, Some(4005));
+    assert_eq!(hub.sessions(), 2);
+
+    assert_eq!(hub.user("ana", "/public").await.who("/public").await, "LOGGIA\\ana");
+    leaving.log_out("/public").await;
+    assert_eq!(waiting.page("/public/hub?x=1").await.status, 200);
+}
+
+#[tokio::test]
+async fn visitors_who_ask_too_often_wait_and_nobody_else_does() {
+    let hub = Hub::start().await;
+    let mut ana = hub.user("ana", "/public").await;
+    let rates = VisitorRatesEdit { per_address: Some(4), ..VisitorRatesEdit::default() };
+    limit(&hub, rates);
+    for _ in 0..3 {
+        hub.visitor().await;
+    }
+    // What was asked for before the limit was lowered may count for the fourth, or not.
+    hub.somebody().page("/public/hub").await;
+    let before = hub.sessions();
+    let mut flood = hub.somebody();
+    let refused = flood.page("/public/hub").await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "ENT-RATE"));
+    assert!(refresh(&refused) > 3, "as long as it takes");
+    assert!(!flood.cookies.contains_key("X-Qlik-Session-public"), "no session is begun");
+    assert_eq!(hub.sessions(), before);
+    assert_eq!(flood.socket(&format!("/public/app/{APP}"), &[]).await.err(), Some(429));
+    for path in ["/public/healthz", "/healthz", "/readyz"] {
+        assert_eq!(flood.get(path).await.status, 200, "{path} is for free");
+    }
+    for _ in 0..5 {
+        assert_eq!(ana.page("/public/hub").await.status, 200, "whoever signed in goes on");
+    }
+    assert_eq!(
+        hub.somebody().page("/login").await.status,
+        200,
+        "entrances have limits of their own"
+    );
+    limit(&hub, VisitorRatesEdit { per_address: Some(0), ..VisitorRatesEdit::default() });
+    assert_eq!(flood.page("/public/hub").await.status, 200, "a changed limit holds at once");
+}
+
+#[tokio::test]
+async fn a_crowd_of_visitors_leaves_the_door_to_signing_in_open() {
+    let hub = Hub::start().await;
+    let rates = VisitorRatesEdit { per_entrance: Some(1), ..VisitorRatesEdit::default() };
+    limit(&hub, rates);
+    hub.visitor().await;
+    assert_eq!(hub.somebody().page("/public/hub").await.code(), "ENT-RATE");
+    let mut ana = hub.user("ana", "/public").await;
+    assert_eq!(ana.page("/public/hub").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_address_that_made_the_hub_compute_for_long_pauses() {
+    let hub = Hub::start().await;
+    let (mut visitor, mut ana) = (hub.visitor().await, hub.user("ana", "/public").await);
+    let block = AddressBlock::from(hub.address().ip());
+    hub.running.front.proxy.charge_address(PUBLIC, block, Duration::from_secs(60));
+    let page = format!("/public/sense/app/{APP}");
+    let refused = visitor.page(&page).await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "ENT-RATE"));
+    assert!(refused.body.contains("computing"), "{}", refused.body);
+    assert_eq!(ana.page(&page).await.status, 200);
+    limit(&hub, VisitorRatesEdit { compute_per_address: Some(0), ..VisitorRatesEdit::default() });
+    assert_eq!(visitor.page(&page).await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_signed_in_does_not_queue_behind_visitors() {
+    let hub = Hub::start().await;
+    let (mut visitor, mut ana) = (hub.visitor().await, hub.user("ana", "/public").await);
+    let front = Arc::clone(&hub.running.front);
+    let turns = u32::try_from(front.visitors.available_permits()).unwrap();
+    let busy = front.visitors.acquire_many(turns).await.unwrap();
+    let page = format!("/public/sense/app/{APP}");
+    let asked = page.clone();
+    let waiting = tokio::spawn(async move { visitor.page(&asked).await.status });
+    assert_eq!(ana.page(&page).await.status, 200);
+    assert!(!waiting.is_finished());
+    drop(busy);
+    assert_eq!(waiting.await.unwrap(), 200);
+}
