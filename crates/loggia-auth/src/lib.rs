@@ -42,6 +42,7 @@ pub mod address;
 pub mod attempts;
 pub mod header;
 pub mod jwt;
+pub mod ldap;
 pub mod limiter;
 pub mod merging;
 pub mod oidc;
@@ -61,6 +62,7 @@ pub use address::AddressBlock;
 pub use attempts::{Attempts, AttemptsRefused};
 pub use header::{HeaderError, HeaderForm, person_of_header};
 pub use jwt::{JwtError, JwtKeys, KeyError, KeySource, Tokens};
+pub use ldap::LdapError;
 pub use limiter::{Draw, Limit, Limiter, Wait};
 pub use merging::{Merging, Sender};
 pub use oidc::{OidcClients, OidcError};
@@ -71,6 +73,7 @@ pub use people::Place;
 pub use persist::{SessionRow, SessionStore, SessionStoreError};
 pub use proof::{Proof, SamlSubject};
 pub use scheme::form::{Credential, CredentialSource, FormScheme};
+pub use scheme::ldap::{DirectoryPeople, LdapScheme};
 pub use scheme::{Answer, Person, Scheme, SignIn, SignInFailure, sign_in};
 pub use secret::{
     NoRandomness, SessionHash, SessionSecret, random_reference, random_token, random_uuid,

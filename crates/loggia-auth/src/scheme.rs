@@ -2,6 +2,7 @@
 //! person*, and a failure ends the list.
 
 pub mod form;
+pub mod ldap;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -52,6 +53,8 @@ pub enum SignInFailure {
     TooManyAttempts { wait_seconds: u64 },
     #[error("too many sign-ins at the same time")]
     Busy,
+    #[error("the user directory gives no answer")]
+    Unreachable,
     #[error("sign-in failed inside the server")]
     Broken,
 }

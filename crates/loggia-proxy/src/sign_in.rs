@@ -622,6 +622,11 @@ fn failed(failure: SignInFailure, now: Moment) -> Problem {
             "ACC-BUSY",
             "Many people are logging in right now. Please try again in a moment.".to_owned(),
         ),
+        SignInFailure::Unreachable => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ACC-DIRECTORY",
+            "The sign-in service cannot be reached. Please try again later.".to_owned(),
+        ),
         SignInFailure::Broken => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "INTERNAL",

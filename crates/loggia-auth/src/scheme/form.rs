@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use loggia_model::{UserId, UserKey};
 use tracing::warn;
@@ -30,7 +31,7 @@ pub trait CredentialSource: Send + Sync {
 pub struct FormScheme {
     source: Box<dyn CredentialSource>,
     passwords: Passwords,
-    attempts: Attempts,
+    attempts: Arc<Attempts>,
     /// Directory of those who type only their name.
     default_directory: String,
 }
@@ -43,7 +44,13 @@ impl FormScheme {
         passwords: Passwords,
         default_directory: String,
     ) -> FormScheme {
-        FormScheme { source, passwords, attempts: Attempts::default(), default_directory }
+        FormScheme { source, passwords, attempts: Arc::default(), default_directory }
+    }
+
+    /// The counts of attempts, for other schemes that the same form serves.
+    #[must_use]
+    pub fn attempts(&self) -> Arc<Attempts> {
+        Arc::clone(&self.attempts)
     }
 
     async fn check(&self, name: &str, password: &str, sign_in: &SignIn) -> Answer {
