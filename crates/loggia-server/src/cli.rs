@@ -10,10 +10,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use loggia_model::{AppId, Prefix, RequestContext};
 use loggia_proxy::edge::Network;
 use loggia_repository::share::Choice;
-use loggia_repository::{Action, Question};
+use loggia_repository::{Action, Question, SyncOptions};
 use tracing_subscriber::EnvFilter;
 
 use crate::commands;
+use crate::directories;
 use crate::explain;
 use crate::serve;
 use crate::settings::{Given, LogFormat, Settings, Tls, resolve};
@@ -45,6 +46,9 @@ enum Command {
     /// Who streams are open to.
     #[command(subcommand)]
     Stream(StreamCommand),
+    /// Directories that people are taken over from.
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
     /// Who apps and their sheets are for.
     #[command(subcommand)]
     App(AppCommand),
@@ -185,6 +189,31 @@ enum StreamCommand {
         /// Only tell what the change would do.
         #[arg(long)]
         preview: bool,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DirectoryCommand {
+    /// Bring a directory's people up to date now. Ends with code 1 when that fails.
+    Sync {
+        /// The directory's name.
+        name: String,
+        /// Believe a directory that has nobody any more.
+        #[arg(long)]
+        confirm_empty: bool,
+        /// Recognise people by their user id although what never changes did: for a directory
+        /// that was built anew.
+        #[arg(long)]
+        match_by_name: bool,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+    /// Try a directory's settings out, step by step. Ends with code 1 when one does not work.
+    Check {
+        /// The directory's name.
+        name: String,
         #[command(flatten)]
         data: DataFolder,
     },
@@ -367,6 +396,18 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             };
             sharing::stream_public(&data_folder(data)?, &stream, &wish)?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Directory(command) => {
+            let is_ok = match command {
+                DirectoryCommand::Sync { name, confirm_empty, match_by_name, data } => {
+                    let options = SyncOptions { believe_empty: confirm_empty, match_by_name };
+                    directories::sync(&data_folder(data)?, &name, options)?
+                }
+                DirectoryCommand::Check { name, data } => {
+                    directories::check(&data_folder(data)?, &name)?
+                }
+            };
+            Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::App(AppCommand::Audience { app, sheet, own, same_as_stream, preview, data }) => {
             let settings = resolve(None, Given { data: data.data, ..Given::default() })?;

@@ -16,6 +16,7 @@ mod clock;
 mod commands;
 mod connection;
 mod demo;
+mod directories;
 mod explain;
 pub mod front;
 mod hub_bodies;

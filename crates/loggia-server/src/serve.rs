@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use loggia_auth::{FormScheme, Outside, Passwords, Scheme, Sessions};
+use loggia_auth::{FormScheme, LdapScheme, Outside, Passwords, Scheme, Sessions};
 use loggia_proxy::page::Templates;
 use loggia_proxy::{Ingredients, Proxy};
 use loggia_qix::Engine;
@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::adapters::{LocalUsers, StoredSessions};
+use crate::directories::{self, LdapDirectories, SiteDirectories};
 use crate::front::Front;
 use crate::hub_bodies::HubBodies;
 use crate::listen::{Crowd, Door, FAREWELL};
@@ -75,6 +76,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
     }
     let (stopping, stop) = watch::channel(false);
     tokio::spawn(keep_house(Arc::clone(&front), stop.clone()));
+    let directories = LdapDirectories::new(tokio::runtime::Handle::current(), stop.clone());
+    front.repository.connect_directories(Arc::new(directories));
+    tokio::spawn(directories::keep_in_step(front.repository.clone(), stop.clone()));
     let mut accepting = JoinSet::new();
     let redirect_address = redirect.as_ref().map(Door::address).transpose()?;
     if let Some(door) = redirect {
@@ -219,12 +223,19 @@ fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
         info!(restored, "{restored} sessions go on");
     }
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let passwords = Passwords::new(processors.div_ceil(2), 64);
     let form = FormScheme::new(
         Box::new(LocalUsers(repository.clone())),
-        Passwords::new(processors.div_ceil(2), 64),
+        passwords.clone(),
         settings.default_directory.clone(),
     );
-    let schemes: Vec<Box<dyn Scheme>> = vec![Box::new(form)];
+    let of_directories = LdapScheme::new(
+        Arc::new(SiteDirectories(repository.clone())),
+        passwords,
+        form.attempts(),
+        settings.default_directory.clone(),
+    );
+    let schemes: Vec<Box<dyn Scheme>> = vec![Box::new(of_directories), Box::new(form)];
     let upgraded = engine.clone();
     let proxy = Proxy::new(Ingredients {
         repository: repository.clone(),
