@@ -155,7 +155,7 @@ pub struct AttributeMapping {
     pub is_mandatory: bool,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SamlSettings {
     pub single_logout: bool,
@@ -269,7 +269,22 @@ impl Default for TicketSettings {
     }
 }
 
-/// Says what kind of key there is, and not the key: it may be a shared secret.
+impl Default for SamlSettings {
+    fn default() -> SamlSettings {
+        SamlSettings {
+            single_logout: false,
+            host_uri: String::new(),
+            entity_id: String::new(),
+            idp_metadata: String::new(),
+            user_id: String::new(),
+            user_directory: String::new(),
+            signing_algorithm: 1,
+            attributes: Vec::new(),
+        }
+    }
+}
+
+/// Says whether there is a key, and not which: it may be a shared secret.
 impl std::fmt::Debug for JwtSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JwtSettings")

@@ -1,5 +1,9 @@
-//! What happens to sessions when an entrance changes: exactly those end that it no longer takes.
-//! Everybody else stays, sockets included.
+//! What happens to sessions when an entrance changes: exactly those end that it no longer takes,
+//! and all of them when it is deleted or no proxy serves it any more. Everybody else stays, sockets
+//! included.
+//!
+//! A new cookie name or prefix ends nothing: open sockets go on, and browsers, whose cookie is not
+//! asked for any more, begin anew.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +24,7 @@ pub(crate) fn follow(repository: &Repository, sessions: &Sessions) {
         dismiss(&sessions, entrance);
     }
     sessions.end_where(SessionEnd::Closed, |session| {
-        site.virtual_proxy(session.entrance).is_none() || is_orphan(&site, &session.principal)
+        !site.is_linked(session.entrance) || is_orphan(&site, &session.principal)
     });
     let before = Mutex::new(entrances(&site));
     repository.subscribe(move |site| {
@@ -35,14 +39,19 @@ pub(crate) fn follow(repository: &Repository, sessions: &Sessions) {
         }
         for (id, entrance) in before.iter().filter(|(id, _)| !after.contains_key(id)) {
             let ended = sessions.end_where(SessionEnd::Closed, |session| session.entrance == *id);
-            info!(ended, "entrance {:?} was deleted", entrance.prefix.as_str());
+            let what = if site.virtual_proxy(*id).is_some() { "unlinked" } else { "deleted" };
+            info!(ended, "entrance {:?} was {what}", entrance.prefix.as_str());
         }
         *before = after;
     });
 }
 
+/// The entrances that people can reach.
 fn entrances(site: &Site) -> HashMap<VirtualProxyId, Arc<VirtualProxy>> {
-    site.virtual_proxies().map(|entrance| (entrance.id, Arc::clone(entrance))).collect()
+    site.virtual_proxies()
+        .filter(|entrance| site.is_linked(entrance.id))
+        .map(|entrance| (entrance.id, Arc::clone(entrance)))
+        .collect()
 }
 
 fn react(sessions: &Sessions, old: &VirtualProxy, new: &VirtualProxy) {

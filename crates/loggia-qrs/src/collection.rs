@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod exposure;
 pub(crate) mod impact;
 pub(crate) mod license;
+pub(crate) mod proxy_service;
 pub(crate) mod share;
 pub(crate) mod stream;
 pub(crate) mod system_rule;

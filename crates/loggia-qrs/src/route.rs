@@ -10,6 +10,7 @@ use crate::collection::audit;
 use crate::collection::exposure;
 use crate::collection::impact;
 use crate::collection::license::{self, Pools};
+use crate::collection::proxy_service::{self, ProxyServices};
 use crate::collection::share;
 use crate::collection::stream::{self, Streams};
 use crate::collection::system_rule::{self, SystemRules};
@@ -125,6 +126,12 @@ pub(crate) static ROUTES: &[Route] = &[
     post("virtualproxyconfig", virtual_proxy::create),
     put("virtualproxyconfig/{id}", virtual_proxy::update),
     delete("virtualproxyconfig/{id}", virtual_proxy::delete),
+    get("proxyservice", list::<ProxyServices>),
+    get("proxyservice/full", list_full::<ProxyServices>),
+    get("proxyservice/count", count::<ProxyServices>),
+    get("proxyservice/local", proxy_service::local),
+    get("proxyservice/{id}", one::<ProxyServices>),
+    put("proxyservice/{id}", proxy_service::update),
     get("license", license::license),
     get("license/accesstypeinfo", license::access_type_info),
     get("license/accesstypeoverview", license::access_type_info),

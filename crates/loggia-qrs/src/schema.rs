@@ -195,6 +195,7 @@ pub static VIRTUAL_PROXY: Schema = Schema {
         "extendedSecurityEnvironment",
         "websocketCrossOriginWhiteList",
         "defaultVirtualProxy",
+        "linked",
         "samlSlo",
         "samlHostUri",
         "samlEntityId",
@@ -250,6 +251,26 @@ pub static VIRTUAL_PROXY: Schema = Schema {
     ],
 };
 
+pub static PROXY_SERVICE: Schema = Schema {
+    name: "ProxyService",
+    members: &[
+        "serverNodeConfiguration.id",
+        "serverNodeConfiguration.name",
+        "serverNodeConfiguration.hostName",
+        "settings.keepAliveTimeoutSeconds",
+        "settings.maxHeaderSizeBytes",
+        "settings.maxHeaderLines",
+        "settings.formAuthenticationPageTemplate",
+        "settings.loggedOutPageTemplate",
+        "settings.errorPageTemplate",
+        "settings.virtualProxies.id",
+        "settings.virtualProxies.prefix",
+        "@tags",
+        "@properties",
+    ],
+    enums: &[],
+};
+
 pub static LICENSE_POOL: Schema = Schema {
     name: "LicensePool",
     members: &["name", "kind", "capacity", "overage", "disabled", "resourceFilter"],
@@ -266,7 +287,7 @@ pub static NODE: Schema = Schema {
 };
 
 /// Every type, for `about/api/enums`.
-pub static ALL: [&Schema; 8] = [
+pub static ALL: [&Schema; 9] = [
     &APP,
     &APP_OBJECT,
     &STREAM,
@@ -274,6 +295,7 @@ pub static ALL: [&Schema; 8] = [
     &USER_DIRECTORY,
     &SYSTEM_RULE,
     &VIRTUAL_PROXY,
+    &PROXY_SERVICE,
     &LICENSE_POOL,
 ];
 

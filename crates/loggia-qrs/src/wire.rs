@@ -149,7 +149,8 @@ pub(crate) fn tag_named(repository: &Repository, id: Uuid) -> Option<String> {
         .chain(site.apps().flat_map(|app| &app.tags))
         .chain(site.rules().flat_map(|rule| &rule.tags))
         .chain(site.virtual_proxies().flat_map(|entrance| &entrance.tags))
-        .chain(site.user_directories().flat_map(|directory| &directory.tags));
+        .chain(site.user_directories().flat_map(|directory| &directory.tags))
+        .chain(&site.proxy_service().tags);
     tags.find(|tag| word_id("tag", tag) == id).cloned()
 }
 
@@ -161,7 +162,8 @@ pub(crate) fn property_named(repository: &Repository, id: Uuid) -> Option<String
         .flat_map(|user| &user.custom_properties)
         .chain(site.streams().flat_map(|stream| &stream.custom_properties))
         .chain(site.apps().flat_map(|app| &app.custom_properties))
-        .chain(site.virtual_proxies().flat_map(|entrance| &entrance.custom_properties));
+        .chain(site.virtual_proxies().flat_map(|entrance| &entrance.custom_properties))
+        .chain(&site.proxy_service().custom_properties);
     values.find(|value| word_id("property", &value.name) == id).map(|value| value.name.clone())
 }
 

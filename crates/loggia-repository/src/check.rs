@@ -215,8 +215,23 @@ impl Gates {
     }
 
     fn entrance(&mut self, site: &Site, prefix: &Prefix) -> Option<Arc<VirtualProxy>> {
-        let found = site.entrance(prefix).cloned();
+        let found = site.entrance_anywhere(prefix).cloned();
         match &found {
+            Some(entrance) if !site.is_linked(entrance.id) => {
+                let what = format!("no proxy serves {}, so nobody can reach it", address(prefix));
+                self.blocked = Some((Code::EntUnknown, what.clone()));
+                self.report(
+                    "entrance",
+                    GateOutcome::Fail,
+                    what,
+                    Some(format!(
+                        "set linked of virtual proxy {} to true, or add it to \
+                         settings.virtualProxies of proxy service {}",
+                        entrance.id,
+                        site.proxy_service().id
+                    )),
+                );
+            }
             Some(entrance) => self.report(
                 "entrance",
                 GateOutcome::Pass,

@@ -172,6 +172,7 @@ impl Asked {
             ResourceKind::SystemRule => Resource::Rule(id.into()),
             ResourceKind::VirtualProxyConfig => Resource::VirtualProxy(id.into()),
             ResourceKind::UserDirectory => Resource::UserDirectory(id.into()),
+            ResourceKind::ProxyService => Resource::Proxy(id.into()),
             ResourceKind::ServerNodeConfiguration => Resource::Node(id.into()),
             _ => Resource::Pool(id.into()),
         })

@@ -230,7 +230,7 @@ fn read_own(site: &Site, record: Record<'_>, name: &str, out: &mut Vec<Fact>) {
             "nodepurpose" => text(out, purpose_name(node.purpose)),
             _ => {}
         },
-        Record::Stream(_) | Record::Pool(_) | Record::Transient(_) => {}
+        Record::Stream(_) | Record::Proxy(_) | Record::Pool(_) | Record::Transient(_) => {}
     }
 }
 

@@ -68,12 +68,13 @@ pub mod store;
 mod visit;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use thiserror::Error;
 
+use loggia_model::entity::VirtualProxy;
 use loggia_model::{Caller, Moment};
 
 use crate::guard::Guard;
@@ -103,8 +104,9 @@ pub use loggia_rules::{
 };
 pub use manage::{
     AppEdit, Conflict, HeaderEdit, JwtEdit, LoadBalancingEdit, ManageError, ObjectEdit, OidcEdit,
-    PoolEdit, PoolUse, RuleEdit, SamlEdit, Saved, ShippedReset, StoredObject, StreamEdit,
-    TicketEdit, UserDirectoryEdit, UserEdit, Violation, VirtualProxyEdit, VisitorRatesEdit,
+    PoolEdit, PoolUse, ProxyServiceEdit, RuleEdit, SamlEdit, Saved, ShippedReset, StoredObject,
+    StreamEdit, TicketEdit, UserDirectoryEdit, UserEdit, Violation, VirtualProxyEdit,
+    VisitorRatesEdit,
 };
 pub use record::{Resource, pool_kind};
 pub use refusal::{Code, Gate, Refusal};
@@ -156,7 +158,11 @@ struct Inner {
     coverage: licence::Coverage,
     lists: audiences::Lists,
     directories: directory_sync::Directories,
+    examiner: OnceLock<Box<Examiner>>,
 }
+
+/// Looks closer at an entrance that is about to be saved.
+pub type Examiner = dyn Fn(&VirtualProxy) -> Vec<Violation> + Send + Sync;
 
 type Listener = Box<dyn Fn(&Arc<Site>) + Send + Sync>;
 
@@ -210,6 +216,7 @@ impl Repository {
                 listeners: Mutex::new(Vec::new()),
                 coverage: licence::Coverage::default(),
                 directories: directory_sync::Directories::default(),
+                examiner: OnceLock::new(),
             }),
         }
     }
@@ -233,6 +240,17 @@ impl Repository {
         }
         let _writing = self.inner.writing.lock();
         self.load_again()
+    }
+
+    /// Lets `examine` look at every entrance before it is saved: what it finds refuses the change,
+    /// warnings excepted. Whoever signs people in knows what keys and metadata they can use. The
+    /// first examiner stays.
+    pub fn examine_entrances_with(
+        &self,
+        examine: impl Fn(&VirtualProxy) -> Vec<Violation> + Send + Sync + 'static,
+    ) {
+        // A second one could only be a second server on one repository, which has the same keys.
+        let _ = self.inner.examiner.set(Box::new(examine));
     }
 
     /// May the caller do `action` to the thing, and why. Not logged: use cases log what they

@@ -7,6 +7,7 @@
 pub(crate) mod app_objects;
 pub(crate) mod apps;
 mod pools;
+mod proxy_services;
 mod rule_lints;
 pub(crate) mod rules;
 mod shipped_rules;
@@ -35,6 +36,7 @@ use crate::store::{Change, StoreError};
 pub use app_objects::{ObjectEdit, StoredObject};
 pub use apps::AppEdit;
 pub use pools::{PoolEdit, PoolUse};
+pub use proxy_services::ProxyServiceEdit;
 pub use rules::RuleEdit;
 pub use shipped_rules::ShippedReset;
 pub use streams::StreamEdit;
@@ -190,6 +192,11 @@ impl Problems {
         }
     }
 
+    /// Whether something was said about the member already.
+    pub(crate) fn has(&self, place: &str) -> bool {
+        self.0.iter().any(|violation| violation.place == place)
+    }
+
     pub(crate) fn into_list(self) -> Vec<Violation> {
         self.0
     }
@@ -305,6 +312,12 @@ impl Guard<'_> {
             return Ok(());
         }
         Err(self.denied(record, action, &decision))
+    }
+
+    /// Whether the caller sees the thing and may change it.
+    pub(crate) fn may_update(&self, record: Record<'_>) -> bool {
+        let may = |action| self.decide(record, action).is_allowed();
+        may(Action::Read) && may(Action::Update)
     }
 
     /// The caller must hold `action` on the thing as it is and as it would be.

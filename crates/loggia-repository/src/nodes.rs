@@ -1,10 +1,11 @@
 //! Which node may open an app? The enabled load-balancing rules say so (`spec/access.md` §7.3):
-//! they only ever add, but for one that forbids. There is one node, so this is a yes or a no.
+//! they only ever add, but for one that forbids, and the entrance that somebody came through may
+//! name the nodes it uses. There is one node, so this is a yes or a no.
 
 use std::sync::Arc;
 
-use loggia_model::Caller;
-use loggia_model::entity::{App, Node};
+use loggia_model::entity::{App, Node, VirtualProxy};
+use loggia_model::{Caller, Principal};
 use loggia_rules::{Action, Decision, RequestContext};
 
 use crate::facts::SiteFacts;
@@ -32,7 +33,29 @@ pub(crate) fn some_may_open(site: &Site, caller: &Caller, app: &App) -> bool {
     site.nodes().any(|node| may_open(site, caller, app, node))
 }
 
+/// Whether the entrance uses the node. One that names none uses all of them.
+pub(crate) fn uses(entrance: &VirtualProxy, node: &Node) -> bool {
+    entrance.load_balancing.nodes.as_ref().is_none_or(|nodes| nodes.contains(&node.id))
+}
+
+/// Whether the entrance uses a node of the site at all.
+pub(crate) fn has_some(site: &Site, entrance: &VirtualProxy) -> bool {
+    site.nodes().any(|node| uses(entrance, node))
+}
+
+/// The entrance that keeps the caller from the node. The server's own accounts came through none.
+fn keeping_off<'s>(site: &'s Site, caller: &Caller, node: &Node) -> Option<&'s VirtualProxy> {
+    if matches!(caller.principal, Principal::Internal(_)) {
+        return None;
+    }
+    let entrance = site.entrance_anywhere(&caller.environment.virtual_proxy)?;
+    (!uses(entrance, node)).then_some(entrance)
+}
+
 fn may_open(site: &Site, caller: &Caller, app: &App, node: &Node) -> bool {
+    if keeping_off(site, caller, node).is_some() {
+        return false;
+    }
     let facts = SiteFacts::new(site, caller).on_node(node);
     let entity = Record::App(app).entity();
     loggia_rules::allows(site.sync(), &facts, CONTEXT, &entity, LOAD_BALANCING)
@@ -54,13 +77,27 @@ pub(crate) struct Unplaced {
 
 /// Speaks of the central node: where that may open an app, nothing else matters.
 pub(crate) fn why_none(site: &Site, caller: &Caller, app: &App) -> Unplaced {
-    let mut decisions = site.nodes().map(|node| (node, decide(site, caller, app, node)));
-    let Some((node, decision)) = decisions.next() else {
+    let Some(node) = site.nodes().next() else {
         return Unplaced {
             finding: "the site has no node".to_owned(),
             mend: "start the server once".to_owned(),
         };
     };
+    if let Some(entrance) = keeping_off(site, caller, node) {
+        return Unplaced {
+            finding: format!(
+                "entrance {:?} does not use node {:?}",
+                entrance.prefix.as_str(),
+                node.name
+            ),
+            mend: format!(
+                "add node {:?} to loadBalancingServerNodes of virtual proxy {}, or set \
+                 loadBalancingAllNodes to true",
+                node.name, entrance.id
+            ),
+        };
+    }
+    let decision = decide(site, caller, app, node);
     let forbidding = decision.forbidden_by.first().and_then(|id| site.rule((*id).into()));
     match forbidding {
         Some(rule) => Unplaced {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use loggia_model::entity::{
-    App, AppObject, LicencePool, Node, PoolKind, PropertyValue, Stamp, Stream, SystemRule, User,
-    UserDirectory, VirtualProxy,
+    App, AppObject, LicencePool, Node, PoolKind, PropertyValue, ProxyService, Stamp, Stream,
+    SystemRule, User, UserDirectory, VirtualProxy,
 };
 use loggia_model::{
-    AppId, NodeId, ObjectId, PoolId, RuleId, StreamId, UserDirectoryId, UserId, VirtualProxyId,
+    AppId, NodeId, ObjectId, PoolId, ProxyServiceId, RuleId, StreamId, UserDirectoryId, UserId,
+    VirtualProxyId,
 };
 use loggia_rules::{Entity, ResourceKind};
 
@@ -25,6 +26,7 @@ pub enum Resource {
     Rule(RuleId),
     VirtualProxy(VirtualProxyId),
     UserDirectory(UserDirectoryId),
+    Proxy(ProxyServiceId),
     Pool(PoolId),
     Node(NodeId),
     /// Something without a row, such as `QmcSection_App`.
@@ -41,6 +43,7 @@ pub(crate) enum Record<'a> {
     Rule(&'a SystemRule),
     VirtualProxy(&'a VirtualProxy),
     UserDirectory(&'a UserDirectory),
+    Proxy(&'a ProxyService),
     Pool(&'a LicencePool),
     Node(&'a Node),
     Transient(&'a Arc<str>),
@@ -57,6 +60,7 @@ impl Resource {
             Resource::Rule(id) => Record::Rule(site.rule(*id)?),
             Resource::VirtualProxy(id) => Record::VirtualProxy(site.virtual_proxy(*id)?),
             Resource::UserDirectory(id) => Record::UserDirectory(site.user_directory(*id)?),
+            Resource::Proxy(id) => Record::Proxy(site.proxy(*id)?),
             Resource::Pool(id) => Record::Pool(site.pool(*id)?),
             Resource::Node(id) => Record::Node(site.node(*id)?),
             Resource::Transient(name) => Record::Transient(name),
@@ -81,6 +85,7 @@ impl<'a> Record<'a> {
                 Record::VirtualProxy(site.virtual_proxy(id.into())?)
             }
             ResourceKind::UserDirectory => Record::UserDirectory(site.user_directory(id.into())?),
+            ResourceKind::ProxyService => Record::Proxy(site.proxy(id.into())?),
             ResourceKind::ServerNodeConfiguration => Record::Node(site.node(id.into())?),
             kind => {
                 let pool = site.pool(id.into())?;
@@ -98,6 +103,7 @@ impl<'a> Record<'a> {
             Record::Rule(_) => ResourceKind::SystemRule,
             Record::VirtualProxy(_) => ResourceKind::VirtualProxyConfig,
             Record::UserDirectory(_) => ResourceKind::UserDirectory,
+            Record::Proxy(_) => ResourceKind::ProxyService,
             Record::Pool(pool) => pool_kind(pool.kind),
             Record::Node(_) => ResourceKind::ServerNodeConfiguration,
             Record::Transient(_) => ResourceKind::TransientObject,
@@ -114,6 +120,7 @@ impl<'a> Record<'a> {
             Record::Rule(_) => "rule",
             Record::VirtualProxy(_) => "virtual proxy",
             Record::UserDirectory(_) => "user directory",
+            Record::Proxy(_) => "proxy service",
             Record::Pool(_) => "licence pool",
             Record::Node(_) => "node",
             Record::Transient(_) => "section",
@@ -129,6 +136,7 @@ impl<'a> Record<'a> {
             Record::Rule(rule) => Some(rule.id.0),
             Record::VirtualProxy(entrance) => Some(entrance.id.0),
             Record::UserDirectory(directory) => Some(directory.id.0),
+            Record::Proxy(proxy) => Some(proxy.id.0),
             Record::Pool(pool) => Some(pool.id.0),
             Record::Node(node) => Some(node.id.0),
             Record::Transient(_) => None,
@@ -160,6 +168,7 @@ impl<'a> Record<'a> {
             Record::Rule(rule) => Some(&rule.stamp),
             Record::VirtualProxy(entrance) => Some(&entrance.stamp),
             Record::UserDirectory(directory) => Some(&directory.stamp),
+            Record::Proxy(proxy) => Some(&proxy.stamp),
             Record::Pool(pool) => Some(&pool.stamp),
             Record::Node(node) => Some(&node.stamp),
             Record::Transient(_) => None,
@@ -175,6 +184,7 @@ impl<'a> Record<'a> {
             Record::Rule(rule) => &rule.name,
             Record::VirtualProxy(entrance) => &entrance.description,
             Record::UserDirectory(directory) => &directory.name,
+            Record::Proxy(_) => "",
             Record::Pool(pool) => &pool.name,
             Record::Node(node) => &node.name,
             Record::Transient(name) => name,
@@ -197,6 +207,7 @@ impl<'a> Record<'a> {
             Record::App(app) => &app.custom_properties,
             Record::Node(node) => &node.custom_properties,
             Record::VirtualProxy(entrance) => &entrance.custom_properties,
+            Record::Proxy(proxy) => &proxy.custom_properties,
             _ => &[],
         }
     }
@@ -209,6 +220,7 @@ impl<'a> Record<'a> {
             Record::Rule(rule) => &rule.tags,
             Record::VirtualProxy(entrance) => &entrance.tags,
             Record::UserDirectory(directory) => &directory.tags,
+            Record::Proxy(proxy) => &proxy.tags,
             Record::Node(node) => &node.tags,
             _ => &[],
         }

@@ -63,7 +63,7 @@ pub(crate) const SECTIONS: &[&str] = &[
 ];
 
 /// Kinds that this release keeps rows of.
-pub(crate) const KINDS: [ResourceKind; 13] = [
+pub(crate) const KINDS: [ResourceKind; 14] = [
     ResourceKind::App,
     ResourceKind::AppObject,
     ResourceKind::Stream,
@@ -71,6 +71,7 @@ pub(crate) const KINDS: [ResourceKind; 13] = [
     ResourceKind::SystemRule,
     ResourceKind::VirtualProxyConfig,
     ResourceKind::UserDirectory,
+    ResourceKind::ProxyService,
     ResourceKind::ServerNodeConfiguration,
     ResourceKind::LicenseProfessionalAccessGroup,
     ResourceKind::LicenseAnalyzerAccessGroup,
@@ -437,6 +438,9 @@ pub(crate) fn rows(site: &Site, kind: ResourceKind) -> Box<dyn Iterator<Item = R
         ResourceKind::UserDirectory => {
             Box::new(site.user_directories().map(|directory| Record::UserDirectory(directory)))
         }
+        ResourceKind::ProxyService => {
+            Box::new(std::iter::once(Record::Proxy(site.proxy_service())))
+        }
         ResourceKind::ServerNodeConfiguration => {
             Box::new(site.nodes().map(|node| Record::Node(node)))
         }
@@ -457,6 +461,7 @@ fn row(site: &Site, kind: ResourceKind, id: Uuid) -> Option<Record<'_>> {
         ResourceKind::SystemRule => Record::Rule(site.rule(id.into())?),
         ResourceKind::VirtualProxyConfig => Record::VirtualProxy(site.virtual_proxy(id.into())?),
         ResourceKind::UserDirectory => Record::UserDirectory(site.user_directory(id.into())?),
+        ResourceKind::ProxyService => Record::Proxy(site.proxy(id.into())?),
         ResourceKind::ServerNodeConfiguration => Record::Node(site.node(id.into())?),
         kind => {
             let pool = site.pool(id.into())?;

@@ -6,14 +6,17 @@
 
 use loggia_model::entity::{
     AnonymousMode, AuthenticationMethod, HeaderSettings, JwtSettings, LoadBalancing, OidcSettings,
-    RuleCategory, RuleOrigin, SameSite, SamlSettings, Stamp, Stream, SystemRule, TicketSettings,
-    User, VirtualProxy, VisitorRates,
+    ProxyService, RuleCategory, RuleOrigin, SameSite, SamlSettings, Stamp, Stream, SystemRule,
+    TicketSettings, User, VirtualProxy, VisitorRates,
 };
-use loggia_model::{Moment, Prefix, RuleId, StreamId, UserId, UserKey, VirtualProxyId};
+use loggia_model::{
+    Moment, Prefix, ProxyServiceId, RuleId, StreamId, UserId, UserKey, VirtualProxyId,
+};
 use loggia_rules::Category;
 use loggia_rules::shipped::{self, ShippedRule};
 use uuid::{Uuid, uuid};
 
+use crate::site::CENTRAL_NODE;
 use crate::store::{Change, Store, StoreError, StoredRule, StoredSite};
 
 /// The stream that everybody knows.
@@ -23,6 +26,9 @@ pub const MONITORING: StreamId = StreamId(shipped::MONITORING_STREAM);
 /// The virtual proxy with the empty prefix.
 pub const DEFAULT_ENTRANCE: VirtualProxyId =
     VirtualProxyId(uuid!("c1a1a4d5-8b0f-4f6a-9a59-6a3c1a8f2d01"));
+/// The proxy service of the node that every site has.
+pub const LOCAL_PROXY: ProxyServiceId =
+    ProxyServiceId(uuid!("5d0e8f34-2b57-4c1a-9f7e-6f2b0a3c4d01"));
 /// The account that owns what the product ships.
 pub const REPOSITORY_ACCOUNT: UserId = UserId(uuid!("6c3f1e0a-52a4-4d6e-8f0b-000000000001"));
 
@@ -59,6 +65,15 @@ fn missing<'s>(
         changes.push(Change::PutStream(stream(MONITORING, "Monitoring apps", &stamp)));
         changes.push(Change::PutVirtualProxy(Box::new(default_entrance(&stamp))));
         changes.push(Change::PutSeed { seed: "site".to_owned(), version: 1 });
+    }
+    if stored.proxy_services.is_empty() {
+        // Entrances of a time before this one were all served.
+        let mut linked: Vec<_> = stored.virtual_proxies.iter().map(|one| one.id).collect();
+        if !linked.contains(&DEFAULT_ENTRANCE) {
+            linked.push(DEFAULT_ENTRANCE);
+        }
+        let proxy = proxy_service(linked, stamp.clone());
+        changes.push(Change::PutProxyService(Box::new(proxy)));
     }
     for shipped in shipped {
         let seed = format!("rule:{}", shipped.seed);
@@ -131,6 +146,24 @@ fn default_entrance(stamp: &Stamp) -> VirtualProxy {
     }
 }
 
+/// The proxy service of this node with the defaults of `spec/access.md` §2.1.
+pub(crate) fn proxy_service(linked: Vec<VirtualProxyId>, stamp: Stamp) -> ProxyService {
+    ProxyService {
+        id: LOCAL_PROXY,
+        node: CENTRAL_NODE,
+        virtual_proxies: linked,
+        keep_alive_seconds: 300,
+        max_header_bytes: 16_384,
+        max_header_lines: 100,
+        login_template: String::new(),
+        logged_out_template: String::new(),
+        error_template: String::new(),
+        custom_properties: Vec::new(),
+        tags: Vec::new(),
+        stamp,
+    }
+}
+
 /// A virtual proxy with the defaults of `spec/access.md` §2.2.
 pub(crate) fn new_entrance(stamp: Stamp) -> VirtualProxy {
     VirtualProxy {
@@ -155,7 +188,7 @@ pub(crate) fn new_entrance(stamp: Stamp) -> VirtualProxy {
         method: AuthenticationMethod::Ticket,
         ticket: TicketSettings::default(),
         header: HeaderSettings::default(),
-        saml: SamlSettings { signing_algorithm: 1, ..SamlSettings::default() },
+        saml: SamlSettings::default(),
         jwt: JwtSettings::default(),
         oidc: OidcSettings::default(),
         load_balancing: LoadBalancing::default(),

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use loggia_model::entity::{
-    App, AppObject, LicencePool, Node, NodePurpose, Stamp, Stream, SystemRule, User, UserDirectory,
-    VirtualProxy,
+    App, AppObject, LicencePool, Node, NodePurpose, ProxyService, Stamp, Stream, SystemRule, User,
+    UserDirectory, VirtualProxy,
 };
 use loggia_model::{
-    AppId, InternalAccount, Moment, NodeId, ObjectId, PoolId, Prefix, RuleId, StreamId,
-    UserDirectoryId, UserId, UserKey, VirtualProxyId,
+    AppId, InternalAccount, Moment, NodeId, ObjectId, PoolId, Prefix, ProxyServiceId, RuleId,
+    StreamId, UserDirectoryId, UserId, UserKey, VirtualProxyId,
 };
 use loggia_rules::{Checked, Condition, ResourceKind, RuleSet};
 use uuid::uuid;
@@ -49,6 +49,7 @@ pub struct Site {
     object_apps: Table<ObjectId, AppId>,
     virtual_proxies: Table<VirtualProxyId, Arc<VirtualProxy>>,
     user_directories: Table<UserDirectoryId, Arc<UserDirectory>>,
+    proxy: Arc<ProxyService>,
     pools: Table<PoolId, Arc<LicencePool>>,
     data: Table<AppId, u32>,
     rules: Arc<RuleBook>,
@@ -120,6 +121,7 @@ impl Site {
             apps: table(stored.apps, |app| app.id),
             objects: objects.into_iter().map(|(app, objects)| (app, Arc::new(objects))).collect(),
             object_apps,
+            proxy: Arc::new(local_proxy(stored.proxy_services, &stored.virtual_proxies)),
             virtual_proxies: table(stored.virtual_proxies, |entrance| entrance.id),
             user_directories: table(stored.user_directories, |directory| directory.id),
             data: stored.data.into_iter().collect(),
@@ -222,6 +224,12 @@ impl Site {
                 Change::DeleteUserDirectory(id) => {
                     if site.user_directories.remove(id).is_some() {
                         site.touch(ResourceKind::UserDirectory);
+                    }
+                }
+                Change::PutProxyService(proxy) => {
+                    if proxy.id == site.proxy.id && *site.proxy != **proxy {
+                        site.proxy = Arc::new(ProxyService::clone(proxy));
+                        site.touch(ResourceKind::ProxyService);
                     }
                 }
                 Change::PutPool(pool) => {
@@ -470,12 +478,37 @@ impl Site {
         self.virtual_proxies.get(&id)
     }
 
-    /// The entrance with this prefix.
+    /// The entrance that people reach under this prefix: one that this node's proxy serves.
     #[must_use]
     pub fn entrance(&self, prefix: &Prefix) -> Option<&Arc<VirtualProxy>> {
+        self.entrance_anywhere(prefix).filter(|entrance| self.is_linked(entrance.id))
+    }
+
+    /// The entrance with this prefix, whether anybody can reach it or not.
+    #[must_use]
+    pub fn entrance_anywhere(&self, prefix: &Prefix) -> Option<&Arc<VirtualProxy>> {
         self.virtual_proxies.values().find(|entrance| entrance.prefix == *prefix)
     }
 
+    /// Whether this node's proxy serves the entrance.
+    #[must_use]
+    pub fn is_linked(&self, id: VirtualProxyId) -> bool {
+        self.proxy.virtual_proxies.contains(&id)
+    }
+
+    /// What this node listens with.
+    #[must_use]
+    pub fn proxy_service(&self) -> &Arc<ProxyService> {
+        &self.proxy
+    }
+
+    /// The proxy service with this id. There is one.
+    #[must_use]
+    pub fn proxy(&self, id: ProxyServiceId) -> Option<&Arc<ProxyService>> {
+        Some(&self.proxy).filter(|proxy| proxy.id == id)
+    }
+
+    /// Every entrance, reachable or not.
     pub fn virtual_proxies(&self) -> impl Iterator<Item = &Arc<VirtualProxy>> {
         self.virtual_proxies.values()
     }
@@ -637,6 +670,20 @@ pub(crate) fn is_sheet(object: &AppObject) -> bool {
 
 fn table<I: Eq + Hash + Clone, T>(rows: Vec<T>, id: impl Fn(&T) -> I) -> Table<I, Arc<T>> {
     rows.into_iter().map(|row| (id(&row), Arc::new(row))).collect()
+}
+
+/// The proxy service of this node; a site of a time before there were any serves every entrance.
+fn local_proxy(stored: Vec<ProxyService>, entrances: &[VirtualProxy]) -> ProxyService {
+    let stored = stored.into_iter().find(|proxy| proxy.node == CENTRAL_NODE);
+    stored.unwrap_or_else(|| {
+        let stamp = Stamp {
+            created: Moment(0),
+            modified: Moment(0),
+            modified_by: "INTERNAL\\sa_repository".to_owned(),
+        };
+        let linked = entrances.iter().map(|entrance| entrance.id).collect();
+        crate::seed::proxy_service(linked, stamp)
+    })
 }
 
 fn central_node(host_name: &str) -> Node {

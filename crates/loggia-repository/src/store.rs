@@ -6,7 +6,8 @@
 pub mod sqlite;
 
 use loggia_model::entity::{
-    App, AppObject, LicencePool, PoolKind, Stream, SystemRule, User, UserDirectory, VirtualProxy,
+    App, AppObject, LicencePool, PoolKind, ProxyService, Stream, SystemRule, User, UserDirectory,
+    VirtualProxy,
 };
 use loggia_model::{
     AppId, Moment, ObjectId, PoolId, RuleId, SessionId, StreamId, UserDirectoryId, UserId,
@@ -91,6 +92,7 @@ pub struct StoredSite {
     pub rules: Vec<StoredRule>,
     pub virtual_proxies: Vec<VirtualProxy>,
     pub user_directories: Vec<UserDirectory>,
+    pub proxy_services: Vec<ProxyService>,
     pub pools: Vec<LicencePool>,
     /// Generation of the current data file of each app that has one.
     pub data: Vec<(AppId, u32)>,
@@ -137,6 +139,7 @@ pub enum Change {
     DeleteVirtualProxy(VirtualProxyId),
     PutUserDirectory(Box<UserDirectory>),
     DeleteUserDirectory(UserDirectoryId),
+    PutProxyService(Box<ProxyService>),
     /// Remembers that shipped content was laid down, also once somebody has deleted it.
     PutSeed {
         seed: String,

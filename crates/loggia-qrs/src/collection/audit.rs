@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::app::Apps;
 use super::app_object::AppObjects;
 use super::license::Pools;
+use super::proxy_service::ProxyServices;
 use super::stream::Streams;
 use super::system_rule::{self, SystemRules};
 use super::user::Users;
@@ -580,6 +581,7 @@ fn schema_of(kind: ResourceKind) -> Option<&'static Schema> {
         ResourceKind::SystemRule => SystemRules::SCHEMA,
         ResourceKind::VirtualProxyConfig => VirtualProxies::SCHEMA,
         ResourceKind::UserDirectory => UserDirectories::SCHEMA,
+        ResourceKind::ProxyService => ProxyServices::SCHEMA,
         ResourceKind::ServerNodeConfiguration => &NODE,
         ResourceKind::TransientObject => &SECTION,
         kind if kind.name().starts_with("License.") => Pools::SCHEMA,
@@ -608,6 +610,7 @@ fn resource_form(view: &View<'_>, thing: &Asked, readable: &HashSet<Uuid>) -> Va
             ResourceKind::UserDirectory => {
                 UserDirectories::full(view, site.user_directory(id.into())?)
             }
+            ResourceKind::ProxyService => ProxyServices::full(view, site.proxy(id.into())?),
             ResourceKind::ServerNodeConfiguration => {
                 let node = site.node(id.into())?;
                 json!({

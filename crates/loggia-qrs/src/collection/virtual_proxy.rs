@@ -59,6 +59,7 @@ impl Collection for VirtualProxies {
                 "websocketCrossOriginWhiteList": entrance.host_allow_list,
                 "additionalResponseHeaders": entrance.additional_headers,
                 "defaultVirtualProxy": entrance.prefix.is_default(),
+                "linked": view.site.is_linked(entrance.id),
                 "sessionModuleBaseUri": entrance.session_module_uri,
                 "magicLinkHostUri": entrance.magic_link_host,
                 "magicLinkFriendlyName": entrance.magic_link_name,
@@ -333,6 +334,7 @@ pub(crate) fn read(repository: &Repository, mut body: Body) -> Result<VirtualPro
         magic_link_name: body.text("magicLinkFriendlyName"),
         custom_properties: body.properties(repository),
         tags: body.tags(repository),
+        is_linked: body.flag("linked"),
     };
     body.finish()?;
     Ok(edit)

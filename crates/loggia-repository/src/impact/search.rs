@@ -361,6 +361,7 @@ fn touched(before: &Site, change: &Change) -> Option<Entity> {
         Change::DeleteVirtualProxy(id) => (ResourceKind::VirtualProxyConfig, id.0),
         Change::PutUserDirectory(directory) => (ResourceKind::UserDirectory, directory.id.0),
         Change::DeleteUserDirectory(id) => (ResourceKind::UserDirectory, id.0),
+        Change::PutProxyService(proxy) => (ResourceKind::ProxyService, proxy.id.0),
         Change::PutPool(pool) => (pool_kind(pool.kind), pool.id.0),
         Change::DeletePool(id) => (pool_kind(before.pool(*id)?.kind), id.0),
         Change::PutCredential { .. }
@@ -400,6 +401,7 @@ fn entities(site: &Site, kinds: KindSet) -> Vec<Entity> {
     add(K::SystemRule, &mut site.rules().map(|rule| rule.id.0));
     add(K::VirtualProxyConfig, &mut site.virtual_proxies().map(|entrance| entrance.id.0));
     add(K::UserDirectory, &mut site.user_directories().map(|directory| directory.id.0));
+    add(K::ProxyService, &mut std::iter::once(site.proxy_service().id.0));
     add(K::ServerNodeConfiguration, &mut site.nodes().map(|node| node.id.0));
     for pool in site.pools() {
         add(pool_kind(pool.kind), &mut std::iter::once(pool.id.0));

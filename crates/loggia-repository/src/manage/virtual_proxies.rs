@@ -1,26 +1,33 @@
 //! Virtual proxies: the entrances.
 
+mod check;
 mod edit;
+mod sign_in;
+mod warn;
 
 use std::sync::Arc;
 
-use loggia_model::entity::{AnonymousMode, SameSite, VirtualProxy};
+use loggia_model::entity::{ProxyService, VirtualProxy};
 use loggia_model::{Caller, Environment, Moment, Prefix, VirtualProxyId, VisitorId};
-use loggia_rules::{Action, admits};
+use loggia_rules::{Action, Severity, admits};
 use uuid::Uuid;
 
 use super::{Conflict, ManageError, Problems, Saved, Violation, refuse_stale};
 use crate::Repository;
 use crate::facts::SiteFacts;
+use crate::guard::Guard;
 use crate::record::Record;
+use crate::seed::DEFAULT_ENTRANCE;
 use crate::site::Site;
 use crate::store::Change;
 
+use check::check;
 use edit::apply;
 pub use edit::{
     HeaderEdit, JwtEdit, LoadBalancingEdit, OidcEdit, SamlEdit, TicketEdit, VirtualProxyEdit,
     VisitorRatesEdit,
 };
+use warn::warnings;
 
 impl Repository {
     /// The virtual proxies the caller may read, by prefix.
@@ -54,7 +61,7 @@ impl Repository {
         self.site().entrance(prefix).cloned()
     }
 
-    /// Makes an entrance; it is open at once.
+    /// Makes an entrance; it is open at once, unless the edit says that no proxy serves it yet.
     pub fn create_virtual_proxy(
         &self,
         caller: &Caller,
@@ -74,10 +81,17 @@ impl Repository {
             if entrance.prefix.is_default() {
                 problems.add("prefix", "must not be empty: only the default entrance has none");
             }
-            check(site, &entrance, problems)?;
-            let warnings = warnings(site, &entrance);
-            let change = Change::PutVirtualProxy(Box::new(entrance.clone()));
-            Ok((vec![change], Saved { value: Arc::new(entrance), warnings }))
+            let noted = self.examine(site, &entrance, problems)?;
+            let mut changes = vec![Change::PutVirtualProxy(Box::new(entrance.clone()))];
+            let is_linked = match edit.is_linked {
+                Some(is_linked) => is_linked,
+                // Who may make entrances and not change proxies leaves that to who may.
+                None => guard.may_update(Record::Proxy(site.proxy_service())),
+            };
+            changes.extend(link(&guard, id, is_linked)?);
+            let mut warnings = warnings(site, &entrance, is_linked);
+            warnings.extend(noted);
+            Ok((changes, Saved { value: Arc::new(entrance), warnings }))
         })
     }
 
@@ -110,12 +124,36 @@ impl Repository {
                 }
                 _ => {}
             }
-            check(site, &entrance, problems)?;
+            let noted = self.examine(site, &entrance, problems)?;
             entrance.stamp = guard.restamp(&before.stamp);
-            let warnings = warnings(site, &entrance);
-            let change = Change::PutVirtualProxy(Box::new(entrance.clone()));
-            Ok((vec![change], Saved { value: Arc::new(entrance), warnings }))
+            let mut changes = vec![Change::PutVirtualProxy(Box::new(entrance.clone()))];
+            let is_linked = edit.is_linked.unwrap_or_else(|| site.is_linked(id));
+            changes.extend(link(&guard, id, is_linked)?);
+            let mut warnings = warnings(site, &entrance, is_linked);
+            warnings.extend(noted);
+            Ok((changes, Saved { value: Arc::new(entrance), warnings }))
         })
+    }
+
+    /// All problems at once, those of the examiner included; answers with its warnings.
+    fn examine(
+        &self,
+        site: &Site,
+        entrance: &VirtualProxy,
+        mut problems: Problems,
+    ) -> Result<Vec<Violation>, ManageError> {
+        check(site, entrance, &mut problems);
+        let found = self.inner.examiner.get().map(|examine| examine(entrance)).unwrap_or_default();
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|found| found.severity == Severity::Error);
+        for error in errors {
+            // What the form of a text tells already is not told twice.
+            if !problems.has(error.place) {
+                problems.push(error);
+            }
+        }
+        problems.finish()?;
+        Ok(warnings)
     }
 
     /// Closes an entrance; the default one stays.
@@ -133,168 +171,44 @@ impl Repository {
                 let why = "the default entrance cannot be deleted".to_owned();
                 return Err(Conflict::Protected { why }.into());
             }
-            Ok((vec![Change::DeleteVirtualProxy(id)], ()))
+            let mut changes = vec![Change::DeleteVirtualProxy(id)];
+            // A consequence of the deletion, which needs no right of its own.
+            changes.extend(relink(&guard, id, false));
+            Ok((changes, ()))
         })
     }
 }
 
-/// The validations of `spec/access.md` §2.2.
-fn check(site: &Site, entrance: &VirtualProxy, mut problems: Problems) -> Result<(), ManageError> {
-    problems.text("description", &entrance.description, true);
-    let others = || site.virtual_proxies().filter(|other| other.id != entrance.id);
-    if others().any(|other| other.prefix == entrance.prefix) {
-        problems.add(
-            "prefix",
-            format!("{:?} is the prefix of another entrance", entrance.prefix.as_str()),
-        );
+/// The change that links or unlinks an entrance, if it is not so already and the caller may.
+fn link(
+    guard: &Guard<'_>,
+    id: VirtualProxyId,
+    is_linked: bool,
+) -> Result<Option<Change>, ManageError> {
+    let site = guard.site();
+    if site.is_linked(id) == is_linked {
+        return Ok(None);
     }
-    check_cookie(entrance, others(), &mut problems);
-    if !(1..=43_200).contains(&entrance.inactivity_minutes) {
-        problems.add("sessionInactivityTimeout", "must be 1 to 43,200 minutes");
+    guard.require(Record::Proxy(site.proxy_service()), Action::Update)?;
+    if !is_linked && id == DEFAULT_ENTRANCE {
+        let why = "the default entrance cannot be unlinked".to_owned();
+        return Err(Conflict::Protected { why }.into());
     }
-    for (place, same_site, is_secure) in [
-        ("sameSiteAttributeHttps", entrance.same_site_https, entrance.is_secure_https),
-        ("sameSiteAttributeHttp", entrance.same_site_http, entrance.is_secure_http),
-    ] {
-        if same_site == SameSite::None && !is_secure {
-            problems.add(
-                place,
-                "SameSite=None works only for Secure cookies; browsers drop others. Set the \
-                 Secure attribute as well, or choose Lax",
-            );
-        }
-    }
-    for host in &entrance.host_allow_list {
-        if !is_host(host) {
-            problems.add(
-                "websocketCrossOriginWhiteList",
-                format!("{host:?} is no host; write host, host:port or *.parent, without a scheme"),
-            );
-        }
-    }
-    check_headers(&entrance.additional_headers, &mut problems);
-    if entrance.anonymous != AnonymousMode::Never
-        && (entrance.max_anonymous_sessions == 0
-            || entrance.max_anonymous_sessions_per_address == 0)
-    {
-        problems.add(
-            "maxAnonymousSessions",
-            "must be at least 1, in total and per address, while visitors are admitted",
-        );
-    }
-    problems.finish()
+    Ok(relink(guard, id, is_linked))
 }
 
-fn check_cookie<'a>(
-    entrance: &VirtualProxy,
-    mut others: impl Iterator<Item = &'a Arc<VirtualProxy>>,
-    problems: &mut Problems,
-) {
-    let name = entrance.session_cookie.as_str();
-    if name.is_empty() {
-        problems.add("sessionCookieHeaderName", "must not be blank");
-    } else if name.len() > 128 || !name.chars().all(is_token) {
-        problems.add("sessionCookieHeaderName", format!("{name:?} is no cookie name"));
-    } else if others.any(|other| other.session_cookie.eq_ignore_ascii_case(name)) {
-        problems.add(
-            "sessionCookieHeaderName",
-            format!("{name:?} is the cookie of another entrance; include the prefix in it"),
-        );
+fn relink(guard: &Guard<'_>, id: VirtualProxyId, is_linked: bool) -> Option<Change> {
+    let before = guard.site().proxy_service();
+    let mut proxy = ProxyService::clone(before);
+    proxy.virtual_proxies.retain(|linked| *linked != id);
+    if is_linked {
+        proxy.virtual_proxies.push(id);
     }
-}
-
-/// Headers that the server itself must decide.
-const OWN_HEADERS: [&str; 8] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "date",
-    "set-cookie",
-    "transfer-encoding",
-    "upgrade",
-];
-
-fn check_headers(text: &str, problems: &mut Problems) {
-    for (number, line) in text.lines().enumerate() {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let number = number + 1;
-        let place = "additionalResponseHeaders";
-        let Some((name, value)) = line.split_once(':') else {
-            problems.add(place, format!("line {number} is no `Name: value`"));
-            continue;
-        };
-        if name.is_empty() || !name.chars().all(is_token) {
-            problems.add(place, format!("line {number}: {name:?} is no header name"));
-        } else if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name))
-            || name.to_ascii_lowercase().starts_with("x-qlik-")
-        {
-            problems.add(place, format!("line {number}: {name} is decided by the server"));
-        }
-        if value.chars().any(|c| c.is_control() && c != '\t') || !value.is_ascii() {
-            problems.add(place, format!("line {number}: the value may hold visible ASCII only"));
-        }
+    if proxy.virtual_proxies == before.virtual_proxies {
+        return None;
     }
-    if text.contains('\r') && !text.contains("\r\n") {
-        problems.add("additionalResponseHeaders", "a line ends with a bare carriage return");
-    }
-}
-
-/// A token of RFC 9110.
-fn is_token(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
-}
-
-/// `host`, `host:port`, `*.parent`, an address, or `[v6]:port`.
-fn is_host(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port))
-            if !port.contains(']') && (!host.contains(':') || host.ends_with(']')) =>
-        {
-            (host, Some(port))
-        }
-        _ => (text, None),
-    };
-    if port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
-        return false;
-    }
-    if let Some(v6) = host.strip_prefix('[') {
-        return v6.strip_suffix(']').is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok());
-    }
-    let host = host.strip_prefix("*.").unwrap_or(host);
-    !host.is_empty()
-        && host.len() <= 253
-        && host.split('.').all(|label| {
-            !label.is_empty()
-                && label.len() <= 63
-                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        })
-}
-
-fn warnings(site: &Site, entrance: &VirtualProxy) -> Vec<Violation> {
-    let mut warnings = Vec::new();
-    if entrance.anonymous == AnonymousMode::Never {
-        return warnings;
-    }
-    if entrance.prefix.is_default() {
-        warnings.push(Violation::warning(
-            "anonymousAccessMode",
-            "everybody who used to be signed in silently here now enters as a visitor until they \
-             press Log in; a separate entrance such as /public keeps their links working",
-        ));
-    }
-    if !site.admits_visitor(entrance) {
-        warnings.push(Violation::warning(
-            "anonymousAccessMode",
-            "no licence pool has a rule that admits an anonymous visitor, so apps will be listed \
-             but not open; make an analyzer capacity pool with the rule user.IsAnonymous()",
-        ));
-    }
-    warnings
+    proxy.stamp = guard.restamp(&before.stamp);
+    Some(Change::PutProxyService(Box::new(proxy)))
 }
 
 /// A visitor at an entrance, as a typical first request would make one.

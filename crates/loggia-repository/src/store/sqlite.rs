@@ -140,6 +140,7 @@ impl Store for SqliteStore {
                 rules: load_rules(connection)?,
                 virtual_proxies: record::all(connection, "virtual_proxies")?,
                 user_directories: record::all(connection, "user_directories")?,
+                proxy_services: record::all(connection, "proxy_services")?,
                 pools: record::all(connection, "pools")?,
                 data: load_data(connection)?,
                 seeds: load_seeds(connection)?,
@@ -583,6 +584,13 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
         Change::DeleteUserDirectory(directory) => {
             delete(transaction, "user_directories", &directory.text())
         }
+        Change::PutProxyService(proxy) => put(
+            transaction,
+            "INSERT INTO proxy_services (id, format, record, node) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (id) DO UPDATE SET format = excluded.format, record = excluded.record, \
+             node = excluded.node",
+            params![proxy.id.text(), record::FORMAT, record::write(proxy)?, proxy.node.text()],
+        ),
         Change::PutPool(pool) => put(
             transaction,
             "INSERT INTO pools (id, format, record) VALUES (?1, ?2, ?3) \

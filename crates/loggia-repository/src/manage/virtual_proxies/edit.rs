@@ -46,6 +46,9 @@ pub struct VirtualProxyEdit {
     pub magic_link_name: Option<String>,
     pub custom_properties: Option<Vec<PropertyValue>>,
     pub tags: Option<Vec<String>>,
+    /// Whether this site's proxy serves it, without which nobody can reach it. A new entrance is
+    /// served unless this says otherwise.
+    pub is_linked: Option<bool>,
 }
 
 /// A struct of optional members over settings of the model. What is shown for debugging are the

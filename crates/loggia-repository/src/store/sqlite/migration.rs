@@ -6,9 +6,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{StoreError, failed};
 
 /// Step `n` is entry `n - 1`.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_user_directories.sql"),
+    include_str!("migrations/0003_proxy_services.sql"),
 ];
 
 /// The schema number of this release.
