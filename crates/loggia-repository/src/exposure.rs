@@ -318,6 +318,7 @@ pub(crate) fn everything(site: &Site) -> impl Iterator<Item = ExposedThing> + '_
         site.virtual_proxies().map(|entrance| thing(site, Record::VirtualProxy(entrance)));
     let directories =
         site.user_directories().map(|directory| thing(site, Record::UserDirectory(directory)));
+    let proxies = std::iter::once(thing(site, Record::Proxy(site.proxy_service())));
     let pools = site.pools().map(|pool| thing(site, Record::Pool(pool)));
     let nodes = site.nodes().map(|node| thing(site, Record::Node(node)));
     let sections =
@@ -337,6 +338,7 @@ pub(crate) fn everything(site: &Site) -> impl Iterator<Item = ExposedThing> + '_
         .chain(rules)
         .chain(entrances)
         .chain(directories)
+        .chain(proxies)
         .chain(pools)
         .chain(nodes)
         .chain(sections)

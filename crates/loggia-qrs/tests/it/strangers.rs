@@ -66,6 +66,7 @@ fn secrets(hub: &Hub) -> Vec<(&'static str, String)> {
         ("stream", stream.text()),
         ("systemrule", rule.text()),
         ("virtualproxyconfig", entrance.text()),
+        ("proxyservice", loggia_repository::seed::LOCAL_PROXY.text()),
         ("license", pool.text()),
         ("licensepool", pool.text()),
         ("user", user.text()),
@@ -218,6 +219,12 @@ async fn strangers_get_nothing_and_learn_nothing() {
         POST   virtualproxyconfig: visitor 403 ben 403 root 400
         PUT    virtualproxyconfig/{id}: visitor 404 ben 404 root 200
         DELETE virtualproxyconfig/{id}: visitor 404 ben 404 root 204
+        GET    proxyservice: visitor 200 ben 200 root 200
+        GET    proxyservice/full: visitor 200 ben 200 root 200
+        GET    proxyservice/count: visitor 200 ben 200 root 200
+        GET    proxyservice/local: visitor 404 ben 404 root 200
+        GET    proxyservice/{id}: visitor 404 ben 404 root 200
+        PUT    proxyservice/{id}: visitor 404 ben 404 root 200
         GET    license: visitor 200 ben 200 root 200
         GET    license/accesstypeinfo: visitor 200 ben 200 root 200
         GET    license/accesstypeoverview: visitor 200 ben 200 root 200

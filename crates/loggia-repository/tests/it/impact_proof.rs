@@ -574,9 +574,10 @@ fn check(choices: Vec<u32>) {
 }
 
 impl World {
-    /// Of sections only some are asked about one by one, and of nodes and pools none.
+    /// Of sections only some are asked about one by one, and of nodes, proxies and pools none.
     fn is_known(&self, right: &Right) -> bool {
-        let skipped = ["ServerNodeConfiguration", "License", "QmcSection", "HubSection"];
+        let skipped =
+            ["ServerNodeConfiguration", "ProxyService", "License", "QmcSection", "HubSection"];
         let known = ["QmcSection_App", "QmcSection_Audit", "HubSection_Home", "HubSection_Work"];
         known.contains(&&*right.key) || !skipped.iter().any(|kind| right.key.starts_with(kind))
     }

@@ -136,7 +136,6 @@ fn an_entrance_is_told_everything_that_is_wrong_with_it() {
             description: must not be blank
             prefix: "public" is the prefix of another entrance
             sessionCookieHeaderName: "X-Qlik-Session-PUBLIC" is the cookie of another entrance; include the prefix in it
-            sessionInactivityTimeout: must be 1 to 43,200 minutes
             sameSiteAttributeHttp: SameSite=None works only for Secure cookies; browsers drop others. Set the Secure attribute as well, or choose Lax
             websocketCrossOriginWhiteList: "https://evil.example" is no host; write host, host:port or *.parent, without a scheme
             websocketCrossOriginWhiteList: "a b" is no host; write host, host:port or *.parent, without a scheme
@@ -144,6 +143,7 @@ fn an_entrance_is_told_everything_that_is_wrong_with_it() {
             additionalResponseHeaders: line 2: Set-Cookie is decided by the server
             additionalResponseHeaders: line 3 is no `Name: value`
             additionalResponseHeaders: line 4: "Bad Name" is no header name
+            sessionInactivityTimeout: must be 1 to 43,200 minutes
             maxAnonymousSessions: must be at least 1, in total and per address, while visitors are admitted
         "#]],
     );
