@@ -52,6 +52,8 @@ pub mod pending;
 pub mod people;
 pub mod persist;
 pub mod proof;
+#[cfg(feature = "saml")]
+pub mod saml;
 pub mod scheme;
 pub mod secret;
 pub mod session;
