@@ -159,6 +159,9 @@ pub struct AttributeMapping {
 #[serde(default)]
 pub struct SamlSettings {
     pub single_logout: bool,
+    /// Ours: whether sign-ins may begin at the provider. Whoever has an account there could then
+    /// sign a stranger's browser in as themselves.
+    pub idp_initiated: bool,
     /// `https://hub.example`: how browsers reach this entrance, without its prefix.
     pub host_uri: String,
     pub entity_id: String,

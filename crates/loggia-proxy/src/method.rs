@@ -2,7 +2,7 @@
 //! that tries single sign-on before it takes somebody for a visitor.
 
 pub(crate) mod oidc;
-mod saml;
+pub(crate) mod saml;
 mod ticket;
 
 use axum::response::Response;
@@ -53,7 +53,9 @@ impl Proxy {
             AuthenticationMethod::Oidc => {
                 Some(self.begin_oidc(entered, headers, target, manner).await)
             }
-            AuthenticationMethod::Saml => Some(self.begin_saml(entered, headers, target, manner)),
+            AuthenticationMethod::Saml => {
+                Some(self.begin_saml(entered, headers, target, manner).await)
+            }
             AuthenticationMethod::Ticket => self.lead_to_module(entered, target),
             AuthenticationMethod::HeaderStatic
             | AuthenticationMethod::HeaderDynamic
@@ -65,6 +67,7 @@ impl Proxy {
     pub(crate) async fn farewell(&self, entered: &Entered, session: &Session) -> Option<String> {
         match entered.entrance.method {
             AuthenticationMethod::Oidc => self.oidc_farewell(entered, session).await,
+            AuthenticationMethod::Saml => self.saml_farewell(entered, session).await,
             _ => None,
         }
     }

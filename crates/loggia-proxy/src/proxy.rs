@@ -8,9 +8,10 @@ use axum::response::Response;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
+use loggia_auth::saml::Saml;
 use loggia_auth::{
-    BeginError, Limiter, Merging, NewSession, OidcClients, Outside, Pending, Proof, Scheme,
-    Session, SessionSecret, Sessions, Tickets, Tokens, VisitorCaps,
+    BeginError, Limiter, Merging, NewSession, OidcClients, Outside, Pending, PendingLimits, Proof,
+    Scheme, Session, SessionSecret, Sessions, Tickets, Tokens, VisitorCaps,
 };
 use loggia_model::entity::{AnonymousMode, VirtualProxy};
 use loggia_model::{Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd};
@@ -24,6 +25,7 @@ use crate::edge::{Network, Screened, screen};
 use crate::headers;
 use crate::host::Origin;
 use crate::method::oidc::AtProvider;
+use crate::method::saml::{AtIdentityProvider, Vouched};
 use crate::page::{Templates, product};
 use crate::problem::{Problem, Reader, entrance_refusal, wants_html};
 use crate::query::{self, Query};
@@ -48,6 +50,8 @@ pub struct Ingredients {
     pub clock: Arc<dyn Fn() -> Moment + Send + Sync>,
     /// The client that asks identity providers.
     pub outside: Outside,
+    /// The hub's own key for SAML, and the assertions that were used.
+    pub saml: Saml,
     /// Called when a visitor has become a user, before the visitor's session ends.
     pub on_upgrade: Box<OnUpgrade>,
 }
@@ -63,6 +67,10 @@ pub(crate) struct Shared {
     pub(crate) oidc: OidcClients,
     /// Browsers that are at an OpenID Connect provider.
     pub(crate) at_oidc: Pending<AtProvider>,
+    pub(crate) saml: Arc<Saml>,
+    /// Browsers that are at a SAML provider, and people whose browsers come back from one.
+    pub(crate) at_saml: Pending<AtIdentityProvider>,
+    pub(crate) vouched: Pending<Vouched>,
     /// Addresses at which providers end their own sessions, for the page after logging out.
     pub(crate) farewells: Pending<String>,
     pub(crate) tickets: Tickets,
@@ -120,6 +128,13 @@ impl Proxy {
                 clock: from.clock,
                 oidc: OidcClients::new(from.outside.clone()),
                 at_oidc: Pending::default(),
+                saml: Arc::new(from.saml),
+                at_saml: Pending::default(),
+                // The browser comes at once, or not at all.
+                vouched: Pending::new(PendingLimits {
+                    lifetime_millis: 60_000,
+                    ..PendingLimits::default()
+                }),
                 farewells: Pending::default(),
                 tokens: Tokens::new(Arc::new(OutsideKeys(from.outside.clone()))),
                 outside: from.outside,

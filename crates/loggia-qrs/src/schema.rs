@@ -197,6 +197,7 @@ pub static VIRTUAL_PROXY: Schema = Schema {
         "defaultVirtualProxy",
         "linked",
         "samlSlo",
+        "samlIdpInitiated",
         "samlHostUri",
         "samlEntityId",
         "samlMetadataIdP",

@@ -129,9 +129,12 @@ impl Front {
             Route::Personal => self.proxy.personal(entered, &method, headers),
             Route::OtherSessions => self.proxy.end_others(entered, &method, headers, body).await,
             Route::OidcReturn => self.proxy.oidc_return(entered, headers).await,
-            Route::SamlAssertion | Route::SamlLogout | Route::SamlMetadata => {
-                self.nothing_here(entered, headers)
+            Route::SamlAssertion => self.proxy.saml_return(entered, &method, headers, body).await,
+            Route::SamlLogout => {
+                let query = parts.uri.query().unwrap_or_default();
+                self.proxy.saml_logout(entered, headers, query).await
             }
+            Route::SamlMetadata => self.proxy.saml_metadata(entered, headers).await,
             Route::Restarted => plain(StatusCode::OK, ""),
             Route::CsrfToken => self.proxy.csrf_token(entered),
             Route::Socket(name) => {
@@ -233,6 +236,7 @@ fn is_read_only(route: &Route) -> bool {
             | Route::Logout
             | Route::OtherSessions
             | Route::Personal
+            | Route::SamlAssertion
             | Route::Qrs(_)
             | Route::Nothing
     )

@@ -25,6 +25,7 @@ mod operator;
 mod pages;
 mod private_file;
 mod redirecting;
+mod saml;
 pub mod serve;
 mod sharing;
 mod socket;

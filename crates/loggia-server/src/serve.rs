@@ -26,7 +26,7 @@ use crate::listen::{Crowd, Door, FAREWELL};
 use crate::operator::Counts;
 use crate::settings::{Settings, Tls};
 use crate::tls::{CertificateSource, Certificates};
-use crate::{clock, demo, operator, private_file, redirecting, tls, web};
+use crate::{clock, demo, operator, private_file, redirecting, saml, tls, web};
 
 /// A server that listens.
 pub struct Running {
@@ -245,6 +245,7 @@ fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
         trusted: settings.trusted_proxies.clone(),
         clock: steady,
         outside: outside(settings)?,
+        saml: saml::open(&settings.data).context("cannot open what SAML keeps")?,
         on_upgrade: Box::new(move |from, to| upgraded.carry_selections(from, to)),
     });
     let content = settings.data.join("content");

@@ -230,6 +230,7 @@ fn simple_methods(entrance: &VirtualProxy) -> Value {
 fn saml(settings: &SamlSettings) -> Value {
     json!({
         "samlSlo": settings.single_logout,
+        "samlIdpInitiated": settings.idp_initiated,
         "samlHostUri": settings.host_uri,
         "samlEntityId": settings.entity_id,
         "samlMetadataIdP": settings.idp_metadata,
@@ -362,6 +363,7 @@ fn read_method(body: &mut Body) -> Option<AuthenticationMethod> {
 fn read_saml(body: &mut Body) -> SamlEdit {
     SamlEdit {
         single_logout: body.flag("samlSlo"),
+        idp_initiated: body.flag("samlIdpInitiated"),
         host_uri: body.text("samlHostUri"),
         entity_id: body.text("samlEntityId"),
         idp_metadata: body.text("samlMetadataIdP"),

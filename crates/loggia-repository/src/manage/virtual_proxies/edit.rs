@@ -101,6 +101,7 @@ edits! {
     }
     SamlEdit of SamlSettings {
         single_logout: bool,
+        idp_initiated: bool,
         host_uri: String,
         entity_id: String,
         idp_metadata: String,
