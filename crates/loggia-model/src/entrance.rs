@@ -276,6 +276,7 @@ impl Default for SamlSettings {
     fn default() -> SamlSettings {
         SamlSettings {
             single_logout: false,
+            idp_initiated: false,
             host_uri: String::new(),
             entity_id: String::new(),
             idp_metadata: String::new(),
