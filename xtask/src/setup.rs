@@ -47,6 +47,23 @@ pub(crate) fn npm_packages(folder: &Path) -> Result<()> {
     std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
+/// OpenLDAP's server and its tools. Tests start servers of their own, so the one that Debian's
+/// package starts for the whole machine is kept from starting.
+pub(crate) fn slapd() -> Result<()> {
+    let is_there = |name: &str| {
+        ["/usr/sbin", "/usr/bin"].iter().any(|folder| Path::new(folder).join(name).is_file())
+    };
+    if is_there("slapd") && is_there("ldapmodify") {
+        return Ok(());
+    }
+    let purpose = "the directory that people of the server's tests are in";
+    install_quietly(&["slapd", "ldap-utils"], purpose)?;
+    if !is_there("slapd") {
+        bail!("the slapd package brought no slapd program");
+    }
+    Ok(())
+}
+
 /// A Python that has pip.
 pub(crate) fn pip() -> Result<()> {
     let has_pip = || shell::succeeds(shell::program("python3", &["-m", "pip", "--version"]));
@@ -72,6 +89,16 @@ fn find_chromium() -> Option<PathBuf> {
 }
 
 fn install_debian(packages: &[&str], purpose: &str) -> Result<()> {
+    install(packages, purpose, &[])
+}
+
+/// Installs packages whose services shall not start: in the runlevel for repairs, which is what
+/// this variable makes Debian's scripts believe, nothing is started.
+fn install_quietly(packages: &[&str], purpose: &str) -> Result<()> {
+    install(packages, purpose, &["RUNLEVEL=1"])
+}
+
+fn install(packages: &[&str], purpose: &str, settings: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     if !shell::is_installed("apt-get") {
         bail!("{purpose}: install {list} (this machine has no apt-get)");
@@ -81,15 +108,16 @@ fn install_debian(packages: &[&str], purpose: &str) -> Result<()> {
         bail!("{purpose}: run `sudo apt-get install {list}` first, then this again");
     }
     let apt_get = |arguments: &[&str]| {
-        let mut words = vec!["apt-get"];
+        // `sudo` hands no variables on by itself.
+        let mut words = vec!["env", "DEBIAN_FRONTEND=noninteractive"];
+        words.extend(settings);
+        words.push("apt-get");
         words.extend(arguments);
         if !is_root {
             words.insert(0, "sudo");
         }
-        let (program, arguments) = words.split_first().unwrap_or((&"apt-get", &[]));
-        let mut command = shell::program(program, arguments);
-        command.env("DEBIAN_FRONTEND", "noninteractive");
-        shell::run(command)
+        let (program, arguments) = words.split_first().unwrap_or((&"env", &[]));
+        shell::run(shell::program(program, arguments))
     };
     println!("installing {list}: {purpose}");
     apt_get(&["update", "-q"])?;

@@ -46,6 +46,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     if wants("rust") {
         // The server's own tests sign people in at real identity providers.
         setup::npm_packages(&shell::root().join("tests/providers"))?;
+        setup::slapd()?;
         for (suite, command) in rust_suites() {
             take(suite, command)?;
         }

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod demo;
+mod directories;
 mod edge;
 mod entrances;
 mod explaining;
@@ -12,4 +13,5 @@ mod providers;
 mod requirements;
 mod sessions;
 mod signing_in;
+mod slapd;
 mod support;
