@@ -78,8 +78,9 @@ pub use scheme::form::{Credential, CredentialSource, FormScheme};
 pub use scheme::ldap::{DirectoryPeople, LdapScheme};
 pub use scheme::{Answer, Person, Scheme, SignIn, SignInFailure, sign_in};
 pub use secret::{
-    NoRandomness, SessionHash, SessionSecret, random_reference, random_token, random_uuid,
+    CsrfToken, NoRandomness, SessionHash, SessionSecret, random_reference, random_token,
+    random_uuid,
 };
 pub use session::Session;
-pub use sessions::{BeginError, Begun, NewSession, Sessions, VisitorCaps};
+pub use sessions::{BeginError, Begun, NewSession, Sessions, Times, VisitorCaps};
 pub use ticket::{TICKET_MILLIS, TicketError, Tickets};

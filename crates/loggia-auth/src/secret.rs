@@ -1,6 +1,7 @@
 //! Random values, and the secret that a session cookie carries.
 
 use std::fmt;
+use std::ops::Deref;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -20,7 +21,19 @@ pub struct SessionSecret([u8; 16]);
 
 /// SHA-256 of a session's secret: what memory and store keep.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionHash([u8; 32]);
+pub struct SessionHash {
+    /// As even as a hash function needs, and as much as there is to guess about a secret.
+    head: HashHead,
+    tail: [u8; 16],
+}
+
+/// The first half of a [`SessionHash`]: enough to find a session by.
+pub(crate) type HashHead = [u8; 16];
+
+/// 32 hexadecimal digits that forms and REST clients of a session send back. Kept in place, since
+/// there are as many as sessions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CsrfToken([u8; 32]);
 
 impl SessionSecret {
     /// A fresh secret.
@@ -28,9 +41,17 @@ impl SessionSecret {
         random_bytes().map(SessionSecret)
     }
 
-    /// Reads what a cookie holds; anything but 32 lower-case hexadecimal digits is none of ours.
+    pub(crate) fn from_random(bytes: [u8; 16]) -> SessionSecret {
+        SessionSecret(bytes)
+    }
+
+    /// Reads what a cookie holds: 32 lower-case hexadecimal digits, or the GUID that a trusted
+    /// caller chose. Anything else is none of ours.
     #[must_use]
     pub fn parse(text: &str) -> Option<SessionSecret> {
+        if text.len() == 36 {
+            return Uuid::try_parse(text).ok().map(|guid| SessionSecret(guid.into_bytes()));
+        }
         let digits: &[u8; 32] = text.as_bytes().try_into().ok()?;
         let mut bytes = [0; 16];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
@@ -49,7 +70,7 @@ impl SessionSecret {
     /// What the server keeps of it.
     #[must_use]
     pub fn hash(&self) -> SessionHash {
-        SessionHash(Sha256::digest(self.0).into())
+        SessionHash::from_bytes(Sha256::digest(self.0).into())
     }
 }
 
@@ -63,7 +84,7 @@ impl SessionHash {
     /// 64 hexadecimal digits, for the store.
     #[must_use]
     pub fn text(&self) -> String {
-        hexadecimal(&self.0)
+        hexadecimal(&[self.head, self.tail].concat())
     }
 
     /// Reads [`Self::text`] back.
@@ -75,19 +96,69 @@ impl SessionHash {
             let &[high, low] = pair else { return None };
             *byte = (nibble(high)? << 4) | nibble(low)?;
         }
-        Some(SessionHash(bytes))
+        Some(SessionHash::from_bytes(bytes))
+    }
+
+    fn from_bytes(bytes: [u8; 32]) -> SessionHash {
+        let (mut head, mut tail) = ([0; 16], [0; 16]);
+        let (first, rest) = bytes.split_at(16);
+        head.copy_from_slice(first);
+        tail.copy_from_slice(rest);
+        SessionHash { head, tail }
+    }
+
+    pub(crate) fn head(&self) -> &HashHead {
+        &self.head
     }
 
     /// Eight of its bytes as a number: as even as a hash function needs.
     #[must_use]
     pub(crate) fn bucket(&self) -> u64 {
-        self.0.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        self.head.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 }
 
 impl fmt::Debug for SessionHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SessionHash({:016x}…)", self.bucket().swap_bytes())
+    }
+}
+
+impl CsrfToken {
+    pub(crate) fn from_bytes(bytes: &[u8; 16]) -> CsrfToken {
+        let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            if let [high, low] = pair {
+                (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+            }
+        }
+        CsrfToken(digits)
+    }
+
+    /// Reads what the store has; text of another form gives a token that nothing equals.
+    pub(crate) fn parse(text: &str) -> CsrfToken {
+        CsrfToken(text.as_bytes().try_into().unwrap_or([0; 32]))
+    }
+}
+
+impl Deref for CsrfToken {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for CsrfToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl fmt::Debug for CsrfToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CsrfToken(hidden)")
     }
 }
 
@@ -173,6 +244,8 @@ mod tests {
         assert_eq!(SessionSecret::parse(&text).unwrap().hash(), secret.hash());
         assert_eq!(format!("{secret:?}"), "SessionSecret(hidden)");
         assert_eq!(SessionHash::parse(&secret.hash().text()), Some(secret.hash()));
+        let guid = Uuid::from_bytes(secret.0).hyphenated().to_string();
+        assert_eq!(SessionSecret::parse(&guid).unwrap().hash(), secret.hash());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::proof::Proof;
-use crate::secret::SessionHash;
+use crate::secret::{CsrfToken, SessionHash};
 
 /// One browser's stay at one entrance.
 ///
@@ -20,7 +20,7 @@ pub struct Session {
     pub entrance: VirtualProxyId,
     pub principal: Principal,
     /// What forms and REST clients of this session must send back.
-    pub csrf: Box<str>,
+    pub csrf: CsrfToken,
     pub started: Moment,
     /// Where it was begun from.
     pub address: Option<IpAddr>,
@@ -31,6 +31,8 @@ pub struct Session {
     pub(crate) hash: SessionHash,
     last_active: AtomicI64,
     timeout_millis: AtomicI64,
+    /// When it ends however busy it is.
+    last_end: AtomicI64,
     ending: Mutex<Ending>,
     /// Already waiting for the next write to the store.
     pub(crate) is_queued: AtomicBool,
@@ -66,18 +68,22 @@ pub(crate) struct Stored {
     timeout_millis: i64,
     #[serde(default)]
     has_place: bool,
+    /// None is never.
+    #[serde(default)]
+    last_end: Option<Moment>,
 }
 
 pub(crate) struct Beginning {
     pub(crate) hash: SessionHash,
     pub(crate) id: SessionId,
-    pub(crate) csrf: Box<str>,
+    pub(crate) csrf: CsrfToken,
     pub(crate) entrance: VirtualProxyId,
     pub(crate) principal: Principal,
     pub(crate) address: Option<IpAddr>,
     pub(crate) attributes: Box<[(String, String)]>,
     pub(crate) proof: Option<Box<Proof>>,
     pub(crate) timeout_millis: i64,
+    pub(crate) lifetime_millis: Option<i64>,
     pub(crate) now: Moment,
 }
 
@@ -95,6 +101,7 @@ impl Session {
             hash: from.hash,
             last_active: AtomicI64::new(from.now.0),
             timeout_millis: AtomicI64::new(from.timeout_millis),
+            last_end: AtomicI64::new(last_end(from.now, from.lifetime_millis)),
             ending: Mutex::new(Ending::Live),
             is_queued: AtomicBool::new(false),
             saved_active: AtomicI64::new(i64::MIN),
@@ -102,13 +109,15 @@ impl Session {
         }
     }
 
-    pub(crate) fn from_stored(hash: SessionHash, stored: Stored) -> Session {
-        let last_active = stored.last_active.0;
+    /// Takes a session up again. A wall clock that was set back meanwhile gives nobody more time
+    /// than they have when they are active now.
+    pub(crate) fn from_stored(hash: SessionHash, stored: Stored, now: Moment) -> Session {
+        let last_active = stored.last_active.0.min(now.0);
         Session {
             id: stored.id,
             entrance: stored.entrance,
             principal: stored.principal,
-            csrf: stored.csrf,
+            csrf: CsrfToken::parse(&stored.csrf),
             started: stored.started,
             address: stored.address,
             attributes: stored.attributes,
@@ -116,6 +125,7 @@ impl Session {
             hash,
             last_active: AtomicI64::new(last_active),
             timeout_millis: AtomicI64::new(stored.timeout_millis),
+            last_end: AtomicI64::new(stored.last_end.map_or(i64::MAX, |end| end.0)),
             ending: Mutex::new(Ending::Live),
             is_queued: AtomicBool::new(false),
             saved_active: AtomicI64::new(last_active),
@@ -128,7 +138,7 @@ impl Session {
             id: self.id,
             entrance: self.entrance,
             principal: self.principal.clone(),
-            csrf: self.csrf.clone(),
+            csrf: (*self.csrf).into(),
             started: self.started,
             address: self.address,
             attributes: self.attributes.clone(),
@@ -136,6 +146,8 @@ impl Session {
             last_active: self.last_active(),
             timeout_millis: self.timeout_millis.load(Ordering::Relaxed),
             has_place: self.has_place(),
+            last_end: Some(Moment(self.last_end.load(Ordering::Relaxed)))
+                .filter(|end| end.0 != i64::MAX),
         }
     }
 
@@ -167,7 +179,8 @@ impl Session {
     #[must_use]
     pub fn expires(&self) -> Moment {
         let timeout = self.timeout_millis.load(Ordering::Relaxed);
-        Moment(self.last_active().0.saturating_add(timeout))
+        let idle_end = self.last_active().0.saturating_add(timeout);
+        Moment(idle_end.min(self.last_end.load(Ordering::Relaxed)))
     }
 
     /// How it ended; none while it lives.
@@ -199,8 +212,15 @@ impl Session {
         self.last_active.fetch_max(now.0, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_timeout(&self, millis: i64) {
-        self.timeout_millis.store(millis, Ordering::Relaxed);
+    pub(crate) fn set_times(&self, timeout_millis: i64, lifetime_millis: Option<i64>) {
+        self.timeout_millis.store(timeout_millis, Ordering::Relaxed);
+        self.last_end.store(last_end(self.started, lifetime_millis), Ordering::Relaxed);
+    }
+
+    /// Whether the store has never seen it, nor is about to.
+    pub(crate) fn is_unknown_to_store(&self) -> bool {
+        self.saved_active.load(Ordering::Relaxed) == i64::MIN
+            && !self.is_queued.load(Ordering::Relaxed)
     }
 
     /// Whether the store's copy is so old that a restart would cost the holder noticeable time.
@@ -232,6 +252,11 @@ impl Session {
 
 impl Stored {
     pub(crate) fn expires(&self) -> Moment {
-        Moment(self.last_active.0.saturating_add(self.timeout_millis))
+        let idle_end = Moment(self.last_active.0.saturating_add(self.timeout_millis));
+        self.last_end.map_or(idle_end, |end| end.min(idle_end))
     }
+}
+
+fn last_end(started: Moment, lifetime_millis: Option<i64>) -> i64 {
+    lifetime_millis.map_or(i64::MAX, |lifetime| started.0.saturating_add(lifetime))
 }

@@ -1,6 +1,7 @@
 //! All sessions of this server: begun, found, kept alive and ended.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -15,7 +16,9 @@ use crate::address::AddressBlock;
 use crate::people::{People, Place};
 use crate::persist::{Forgetful, SessionRow, SessionStore, SessionStoreError};
 use crate::proof::Proof;
-use crate::secret::{NoRandomness, SessionHash, SessionSecret, random_token, random_uuid};
+use crate::secret::{
+    CsrfToken, HashHead, NoRandomness, SessionHash, SessionSecret, random_bytes, random_uuid,
+};
 use crate::session::{Beginning, Session, Stored};
 
 /// The sessions of this server; clones share them.
@@ -25,10 +28,7 @@ pub struct Sessions {
 }
 
 struct Shared {
-    shards: Vec<Shard>,
-    /// Which sessions to look at in which second. A session that was active meanwhile is put
-    /// back for later, so a sweep costs as much as there is to end, not as much as there is.
-    deadlines: Mutex<BTreeMap<i64, Vec<SessionHash>>>,
+    shards: Vec<RwLock<Shard>>,
     visitors: Mutex<HashMap<VirtualProxyId, VisitorCounts>>,
     people: People,
     bursts: Mutex<HashMap<BurstKey, Burst>>,
@@ -36,7 +36,17 @@ struct Shared {
     store: Box<dyn SessionStore>,
 }
 
-type Shard = RwLock<HashMap<SessionHash, Arc<Session>, BuildHasherDefault<PassThrough>>>;
+/// A part of the sessions, with one lock for all that beginning one writes.
+#[derive(Default)]
+struct Shard {
+    sessions: HashSet<Kept, BuildHasherDefault<PassThrough>>,
+    /// Which sessions to look at in which second. A session that was active meanwhile is put
+    /// back for later, so a sweep costs as much as there is to end, not as much as there is.
+    deadlines: BTreeMap<i64, Vec<HashHead>>,
+}
+
+/// A session that is its own key: a copy of the key for each of a million would be 32 MB.
+struct Kept(Arc<Session>);
 
 /// What a new session is for.
 #[derive(Clone, Debug)]
@@ -44,6 +54,8 @@ pub struct NewSession {
     pub entrance: VirtualProxyId,
     pub principal: Principal,
     pub inactivity_minutes: u32,
+    /// Minutes after which it ends however busy it is; none is never.
+    pub lifetime_minutes: Option<u32>,
     pub address: Option<IpAddr>,
     pub attributes: Vec<(String, String)>,
     /// How its holder proved who they are; none for visitors.
@@ -55,6 +67,14 @@ pub struct NewSession {
 pub struct Begun {
     pub secret: SessionSecret,
     pub session: Arc<Session>,
+}
+
+/// How long a session lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    pub inactivity_minutes: u32,
+    /// None is for ever, as long as its holder is active.
+    pub lifetime_minutes: Option<u32>,
 }
 
 /// How many visitors an entrance takes at a time.
@@ -71,6 +91,8 @@ pub enum BeginError {
     Full(u32),
     #[error("one address has {0} visitors, as many as it may have")]
     FullForAddress(u32),
+    #[error("there is a session of that id already")]
+    Taken,
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
 }
@@ -80,6 +102,8 @@ pub enum BeginError {
 const BURST_MILLIS: i64 = 10_000;
 const MOST_BURSTS: usize = 10_000;
 const SHARDS: usize = 64;
+/// Sessions that are written at a time: their JSON is several times their own size.
+const BATCH: usize = 1_000;
 
 #[derive(Default)]
 struct VisitorCounts {
@@ -118,6 +142,7 @@ impl NewSession {
             entrance,
             principal,
             inactivity_minutes,
+            lifetime_minutes: None,
             address: None,
             attributes: vec![],
             proof: None,
@@ -134,7 +159,6 @@ impl Sessions {
         Sessions {
             shared: Arc::new(Shared {
                 shards,
-                deadlines: Mutex::default(),
                 visitors: Mutex::default(),
                 people: People::default(),
                 bursts: Mutex::default(),
@@ -158,32 +182,63 @@ impl Sessions {
         self.start(new, now)
     }
 
+    /// Begins a session whose cookie a trusted caller chose.
+    pub fn begin_with_secret(
+        &self,
+        new: NewSession,
+        secret: SessionSecret,
+        now: Moment,
+    ) -> Result<Begun, BeginError> {
+        if self.shared.get(secret.hash().head()).is_some() {
+            return Err(BeginError::Taken);
+        }
+        if matches!(new.principal, Principal::Anonymous(_)) {
+            self.shared.visitors.lock().entry(new.entrance).or_default().add(new.address);
+        }
+        Ok(self.start_with(new, secret, &random_bytes()?, now))
+    }
+
     /// Starts a session whose visitor, if it is one, has been counted.
     fn start(&self, new: NewSession, now: Moment) -> Result<Begun, BeginError> {
-        let secret = SessionSecret::random()?;
+        let random: Random = random_bytes()?;
+        Ok(self.start_with(new, SessionSecret::from_random(part(&random, 0)), &random, now))
+    }
+
+    fn start_with(
+        &self,
+        new: NewSession,
+        secret: SessionSecret,
+        random: &Random,
+        now: Moment,
+    ) -> Begun {
         let session = Arc::new(Session::begin(Beginning {
             hash: secret.hash(),
-            id: SessionId(random_uuid()?),
-            csrf: random_token()?.into(),
+            id: SessionId(uuid::Builder::from_random_bytes(part(random, 1)).into_uuid()),
+            csrf: CsrfToken::from_bytes(&part(random, 2)),
             entrance: new.entrance,
             principal: new.principal,
             address: new.address,
             attributes: new.attributes.into(),
             proof: new.proof,
             timeout_millis: minutes(new.inactivity_minutes),
+            lifetime_millis: new.lifetime_minutes.map(minutes),
             now,
         }));
         self.insert(&session);
-        self.queue(&session);
+        // A visitor is written once their browser shows the cookie: most floods never do, and a
+        // cookie that never came back is nobody's to lose.
+        if !session.is_anonymous() {
+            self.queue(&session);
+        }
         log_start(&session);
-        Ok(Begun { secret, session })
+        Begun { secret, session }
     }
 
     /// Begins a session for a visitor, within the entrance's caps.
     pub fn begin_visitor(
         &self,
         entrance: VirtualProxyId,
-        inactivity_minutes: u32,
+        times: Times,
         address: Option<IpAddr>,
         caps: VisitorCaps,
         now: Moment,
@@ -196,8 +251,11 @@ impl Sessions {
             counts.check(address, caps)?;
             counts.add(address);
         }
-        let new =
-            NewSession { address, ..NewSession::new(entrance, principal, inactivity_minutes) };
+        let new = NewSession {
+            address,
+            lifetime_minutes: times.lifetime_minutes,
+            ..NewSession::new(entrance, principal, times.inactivity_minutes)
+        };
         self.start(new, now)
     }
 
@@ -208,7 +266,7 @@ impl Sessions {
         &self,
         presented: &SessionSecret,
         entrance: VirtualProxyId,
-        inactivity_minutes: u32,
+        times: Times,
         address: Option<IpAddr>,
         caps: VisitorCaps,
         now: Moment,
@@ -229,7 +287,7 @@ impl Sessions {
         {
             return Ok((None, session));
         }
-        let begun = self.begin_visitor(entrance, inactivity_minutes, address, caps, now)?;
+        let begun = self.begin_visitor(entrance, times, address, caps, now)?;
         if bursts.len() >= MOST_BURSTS {
             bursts.retain(|_, burst| is_fresh(burst));
         }
@@ -248,8 +306,8 @@ impl Sessions {
         now: Moment,
     ) -> Option<Arc<Session>> {
         let hash = SessionSecret::parse(presented)?.hash();
-        let session = self.shared.shard(&hash).read().get(&hash).cloned()?;
-        if session.entrance != entrance {
+        let session = self.shared.get(hash.head())?;
+        if session.hash != hash || session.entrance != entrance {
             return None;
         }
         if session.expires() <= now {
@@ -270,7 +328,7 @@ impl Sessions {
 
     /// Ends a session; its sockets are told how.
     pub fn end(&self, session: &Arc<Session>, end: SessionEnd) {
-        self.shared.shard(&session.hash).write().remove(&session.hash);
+        self.shared.shard(session.hash.head()).write().sessions.remove(session.hash.head());
         if !session.finish(end) {
             return;
         }
@@ -281,7 +339,9 @@ impl Sessions {
                 counts.remove(session.address);
             }
         }
-        self.shared.unsaved.lock().ended.push(session.hash);
+        if !session.is_unknown_to_store() {
+            self.shared.unsaved.lock().ended.push(session.hash);
+        }
         log_end(session, end);
     }
 
@@ -297,34 +357,33 @@ impl Sessions {
 
     /// Ends the sessions whose time ran out. Called once a second.
     pub fn sweep(&self, now: Moment) -> usize {
-        let due = {
-            let mut deadlines = self.shared.deadlines.lock();
-            let later = deadlines.split_off(&(second(now) + 1));
-            std::mem::replace(&mut *deadlines, later)
-        };
         let mut ended = 0;
-        for hash in due.into_values().flatten() {
-            let Some(session) = self.shared.shard(&hash).read().get(&hash).cloned() else {
-                continue;
+        for shard in &self.shared.shards {
+            let due = {
+                let mut shard = shard.write();
+                let later = shard.deadlines.split_off(&(second(now) + 1));
+                std::mem::replace(&mut shard.deadlines, later)
             };
-            if session.expires() <= now {
-                self.end(&session, SessionEnd::TimedOut);
-                ended += 1;
-            } else {
-                self.shared.schedule(&session);
+            for head in due.into_values().flatten() {
+                let Some(session) = self.shared.get(&head) else { continue };
+                if session.expires() <= now {
+                    self.end(&session, SessionEnd::TimedOut);
+                    ended += 1;
+                } else {
+                    self.shared.schedule(&session);
+                }
             }
         }
         ended
     }
 
-    /// Applies an entrance's new inactivity timeout to the sessions it has.
-    pub fn set_timeout(&self, entrance: VirtualProxyId, inactivity_minutes: u32) {
-        for session in self.all() {
-            if session.entrance == entrance {
-                session.set_timeout(minutes(inactivity_minutes));
-                self.shared.schedule(&session);
-                self.queue(&session);
-            }
+    /// Applies an entrance's new inactivity timeout and lifetime to the sessions it has.
+    pub fn set_times(&self, entrance: VirtualProxyId, times: Times) {
+        for session in self.list(entrance) {
+            let lifetime = times.lifetime_minutes.map(minutes);
+            session.set_times(minutes(times.inactivity_minutes), lifetime);
+            self.shared.schedule(&session);
+            self.queue(&session);
         }
     }
 
@@ -334,14 +393,14 @@ impl Sessions {
         self.shared
             .shards
             .iter()
-            .flat_map(|shard| shard.read().values().cloned().collect::<Vec<_>>())
+            .flat_map(|shard| shard.read().all().cloned().collect::<Vec<_>>())
             .collect()
     }
 
     /// How many sessions there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.shared.shards.iter().map(|shard| shard.read().len()).sum()
+        self.shared.shards.iter().map(|shard| shard.read().sessions.len()).sum()
     }
 
     /// How many sessions a person has, over all entrances.
@@ -371,7 +430,7 @@ impl Sessions {
         self.shared
             .shards
             .iter()
-            .find_map(|shard| shard.read().values().find(|session| session.id == id).cloned())
+            .find_map(|shard| shard.read().all().find(|session| session.id == id).cloned())
     }
 
     /// Ends all sessions of a person, and returns those that were ended.
@@ -430,7 +489,7 @@ impl Sessions {
             if stored.expires() <= now {
                 continue;
             }
-            let session = Arc::new(Session::from_stored(row.hash, stored));
+            let session = Arc::new(Session::from_stored(row.hash, stored, now));
             if session.is_anonymous() {
                 let mut visitors = self.shared.visitors.lock();
                 visitors.entry(session.entrance).or_default().add(session.address);
@@ -441,32 +500,57 @@ impl Sessions {
         Ok(count)
     }
 
-    /// Writes what changed since the last call. Blocks: never call it on a request's path.
+    /// Writes what changed since the last call, a batch at a time. Blocks: never call it on a
+    /// request's path.
     pub fn save(&self) -> Result<(), SessionStoreError> {
-        let unsaved = std::mem::take(&mut *self.shared.unsaved.lock());
-        if unsaved.changed.is_empty() && unsaved.ended.is_empty() {
-            return Ok(());
+        loop {
+            let batch = self.shared.unsaved.lock().take(BATCH);
+            if batch.changed.is_empty() && batch.ended.is_empty() {
+                return Ok(());
+            }
+            self.save_batch(batch)?;
         }
-        let mut rows = Vec::with_capacity(unsaved.changed.len());
-        for session in &unsaved.changed {
+    }
+
+    /// Writes everything, also the visitors whose browsers have not come back yet: the server
+    /// stops, and they may come back to the next one.
+    pub fn save_all(&self) -> Result<(), SessionStoreError> {
+        for shard in &self.shared.shards {
+            let unknown: Vec<Arc<Session>> = shard
+                .read()
+                .all()
+                .filter(|session| session.is_unknown_to_store())
+                .cloned()
+                .collect();
+            for session in &unknown {
+                self.queue(session);
+            }
+            self.save()?;
+        }
+        self.save()
+    }
+
+    fn save_batch(&self, batch: Unsaved) -> Result<(), SessionStoreError> {
+        let mut rows = Vec::with_capacity(batch.changed.len());
+        for session in &batch.changed {
+            let stored = session.to_stored();
+            session.note_saved(&stored);
             session.is_queued.store(false, Ordering::Relaxed);
             if session.end().is_some() {
                 continue;
             }
-            let stored = session.to_stored();
             match serde_json::to_string(&stored) {
                 Ok(json) => {
-                    session.note_saved(&stored);
                     rows.push(SessionRow { hash: session.hash, json, expires: stored.expires() });
                 }
                 Err(error) => warn!(%error, session = %session.id, "cannot write a session"),
             }
         }
-        let outcome = self.shared.store.save(&rows, &unsaved.ended);
+        let outcome = self.shared.store.save(&rows, &batch.ended);
         if outcome.is_err() {
             // Kept for the next try: a store that was away for a while loses nobody.
-            self.shared.unsaved.lock().ended.extend(unsaved.ended);
-            for session in unsaved.changed.iter().filter(|session| session.end().is_none()) {
+            self.shared.unsaved.lock().ended.extend(batch.ended);
+            for session in batch.changed.iter().filter(|session| session.end().is_none()) {
                 self.queue(session);
             }
         }
@@ -474,9 +558,10 @@ impl Sessions {
     }
 
     fn insert(&self, session: &Arc<Session>) {
-        self.shared.schedule(session);
         self.shared.people.add(session);
-        self.shared.shard(&session.hash).write().insert(session.hash, Arc::clone(session));
+        let mut shard = self.shared.shard(session.hash.head()).write();
+        shard.schedule(session);
+        shard.sessions.insert(Kept(Arc::clone(session)));
     }
 
     fn queue(&self, session: &Arc<Session>) {
@@ -486,16 +571,73 @@ impl Sessions {
     }
 }
 
+/// All that is random about a session, asked of the operating system at once: asking costs more
+/// than anything else here.
+type Random = [u8; 48];
+
+fn part(random: &Random, index: usize) -> [u8; 16] {
+    let mut part = [0; 16];
+    for (byte, from) in part.iter_mut().zip(random.iter().skip(index * 16)) {
+        *byte = *from;
+    }
+    part
+}
+
 impl Shared {
-    fn shard(&self, hash: &SessionHash) -> &Shard {
-        let at = (hash.bucket() >> 48) as usize % SHARDS;
+    fn shard(&self, head: &HashHead) -> &RwLock<Shard> {
+        // The table below takes the first bytes.
+        let at = head.last().map_or(0, |&byte| usize::from(byte)) % SHARDS;
         #[expect(clippy::indexing_slicing, reason = "there are SHARDS shards from the start")]
         &self.shards[at]
     }
 
+    fn get(&self, head: &HashHead) -> Option<Arc<Session>> {
+        self.shard(head).read().sessions.get(head).map(|kept| Arc::clone(&kept.0))
+    }
+
     fn schedule(&self, session: &Session) {
+        self.shard(session.hash.head()).write().schedule(session);
+    }
+}
+
+impl Shard {
+    fn all(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.sessions.iter().map(|kept| &kept.0)
+    }
+
+    fn schedule(&mut self, session: &Session) {
         let at = second(session.expires()) + 1;
-        self.deadlines.lock().entry(at).or_default().push(session.hash);
+        self.deadlines.entry(at).or_default().push(*session.hash.head());
+    }
+}
+
+impl Borrow<HashHead> for Kept {
+    fn borrow(&self) -> &HashHead {
+        self.0.hash.head()
+    }
+}
+
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash.head().hash(state);
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Kept) -> bool {
+        self.0.hash.head() == other.0.hash.head()
+    }
+}
+
+impl Eq for Kept {}
+
+impl Unsaved {
+    /// At most so many of each.
+    fn take(&mut self, most: usize) -> Unsaved {
+        let split = |length: usize| length.saturating_sub(most);
+        let changed = self.changed.split_off(split(self.changed.len()));
+        let ended = self.ended.split_off(split(self.ended.len()));
+        Unsaved { changed, ended }
     }
 }
 
@@ -532,8 +674,8 @@ impl VisitorCounts {
 
 /// People's sessions are few and of interest; visitors come by the thousand.
 fn log_start(session: &Session) {
-    let address = session.address.map(|address| address.to_string());
-    let (id, principal) = (session.id, &session.principal);
+    let (id, principal, address) = (session.id, &session.principal, session.address);
+    let address = address.as_ref().map(tracing::field::display);
     if session.is_anonymous() {
         debug!(target: "loggia::session", session = %id, address, "visit of {principal} started");
     } else {
@@ -586,11 +728,12 @@ mod tests {
 
     const ENTRANCE: VirtualProxyId = VirtualProxyId(Uuid::from_u128(1));
     const OTHER: VirtualProxyId = VirtualProxyId(Uuid::from_u128(2));
+    const TIMES: Times = Times { inactivity_minutes: 30, lifetime_minutes: None };
     const CAPS: VisitorCaps = VisitorCaps { in_total: 3, per_address: 2 };
 
     fn visitor(sessions: &Sessions, address: &str, now: i64) -> Result<Begun, BeginError> {
         let address = Some(address.parse().unwrap());
-        sessions.begin_visitor(ENTRANCE, 30, address, CAPS, Moment(now))
+        sessions.begin_visitor(ENTRANCE, TIMES, address, CAPS, Moment(now))
     }
 
     #[test]
@@ -636,7 +779,8 @@ mod tests {
     fn a_shorter_timeout_reaches_the_sessions_that_are_there() {
         let sessions = Sessions::in_memory();
         let begun = visitor(&sessions, "192.0.2.1", 0).unwrap();
-        sessions.set_timeout(ENTRANCE, 1);
+        let times = Times { inactivity_minutes: 1, lifetime_minutes: None };
+        sessions.set_times(ENTRANCE, times);
         assert_eq!(sessions.sweep(Moment(62_000)), 1);
         assert_eq!(begun.session.end(), Some(SessionEnd::TimedOut));
     }
@@ -661,7 +805,7 @@ mod tests {
         let ask = |address: &str, now: i64| {
             let address = Some(address.parse().unwrap());
             let caps = VisitorCaps { in_total: 9, per_address: 9 };
-            sessions.begin_visitor_for(&dead, ENTRANCE, 30, address, caps, Moment(now)).unwrap()
+            sessions.begin_visitor_for(&dead, ENTRANCE, TIMES, address, caps, Moment(now)).unwrap()
         };
         let (secret, first) = ask("192.0.2.1", 0);
         assert!(secret.is_some());
@@ -706,6 +850,8 @@ mod tests {
         let sessions = Sessions::new(Box::new(shelf.clone()));
         let stays = visitor(&sessions, "192.0.2.1", 0).unwrap();
         let leaves = visitor(&sessions, "192.0.2.1", 0).unwrap();
+        sessions.touch(&stays.session, Moment(1));
+        sessions.touch(&leaves.session, Moment(1));
         sessions.save().unwrap();
         sessions.end(&leaves.session, SessionEnd::LoggedOut);
 
@@ -734,8 +880,108 @@ mod tests {
         let sessions = Sessions::new(Box::new(shelf.clone()));
         let begun = visitor(&sessions, "192.0.2.1", 0).unwrap();
         sessions.save().unwrap();
+        assert_eq!(shelf.load(Moment(0)).unwrap(), [], "the cookie never came back");
+        sessions.save_all().unwrap();
         let rows = shelf.load(Moment(0)).unwrap();
         assert_eq!(rows.len(), 1);
         assert!(!rows[0].json.contains(&begun.secret.reveal()));
+    }
+
+    #[test]
+    fn a_lifetime_ends_even_the_busiest_session() {
+        let sessions = Sessions::in_memory();
+        let times = Times { lifetime_minutes: Some(60), ..TIMES };
+        let begun = sessions.begin_visitor(ENTRANCE, times, None, CAPS, Moment(0)).unwrap();
+        let cookie = begun.secret.reveal();
+        for minute in (0..60).step_by(10) {
+            let now = Moment(0).plus_minutes(minute);
+            sessions.sweep(now);
+            let found = sessions.find(&cookie, ENTRANCE, now).unwrap();
+            sessions.touch(&found, now);
+        }
+        assert!(sessions.find(&cookie, ENTRANCE, Moment(0).plus_minutes(60)).is_none());
+
+        let shelf = Shelf::default();
+        let sessions = Sessions::new(Box::new(shelf.clone()));
+        sessions.begin_visitor(ENTRANCE, times, None, CAPS, Moment(0)).unwrap();
+        sessions.save_all().unwrap();
+        let again = Sessions::new(Box::new(shelf));
+        assert_eq!(again.restore(Moment(1_000)).unwrap(), 1);
+        let kept = again.all().pop().unwrap();
+        again.touch(&kept, Moment(0).plus_minutes(59));
+        assert_eq!(kept.expires(), Moment(0).plus_minutes(60), "a restart gives no more time");
+        again.set_times(ENTRANCE, TIMES);
+        assert_eq!(kept.expires(), Moment(0).plus_minutes(89), "a changed setting does");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ends_nobody_and_revives_nobody() {
+        let shelf = Shelf::default();
+        let sessions = Sessions::new(Box::new(shelf.clone()));
+        let hour = 3_600_000;
+        let (stays, left) =
+            (visitor(&sessions, "192.0.2.1", hour).unwrap(), visitor(&sessions, "192.0.2.1", hour));
+        let left = left.unwrap();
+        sessions.save_all().unwrap();
+        sessions.end(&left.session, SessionEnd::LoggedOut);
+        // Backwards within a run, as no steady clock does: nothing gets shorter.
+        sessions.touch(&stays.session, Moment(0));
+        assert_eq!(stays.session.expires(), Moment(hour).plus_minutes(30));
+        assert_eq!(sessions.sweep(Moment(0)), 0);
+        sessions.save_all().unwrap();
+        // Backwards between two runs: no session is extended by that, and the ended stay ended.
+        let again = Sessions::new(Box::new(shelf));
+        assert_eq!(again.restore(Moment(0)).unwrap(), 1);
+        assert_eq!(again.all()[0].expires(), Moment(0).plus_minutes(30));
+        assert!(again.find(&left.secret.reveal(), ENTRANCE, Moment(0)).is_none());
+    }
+
+    #[test]
+    fn a_trusted_caller_may_choose_the_cookie_once() {
+        let sessions = Sessions::in_memory();
+        let chosen = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let begin = || {
+            let principal = Principal::Anonymous(VisitorId(Uuid::from_u128(1)));
+            let secret = SessionSecret::parse(chosen).unwrap();
+            sessions.begin_with_secret(NewSession::new(ENTRANCE, principal, 30), secret, Moment(0))
+        };
+        let begun = begin().unwrap();
+        assert_eq!(sessions.find(chosen, ENTRANCE, Moment(1)).unwrap().id, begun.session.id);
+        assert!(matches!(begin(), Err(BeginError::Taken)));
+        assert_eq!(sessions.by_id(begun.session.id).unwrap().id, begun.session.id);
+        sessions.end(&begun.session, SessionEnd::Closed);
+        assert!(begin().is_ok());
+    }
+
+    #[test]
+    fn a_great_many_sessions_are_saved_in_small_batches() {
+        #[derive(Clone, Default)]
+        struct Largest(Arc<Mutex<(usize, usize)>>);
+        impl SessionStore for Largest {
+            fn save(
+                &self,
+                rows: &[SessionRow],
+                _: &[SessionHash],
+            ) -> Result<(), SessionStoreError> {
+                let mut seen = self.0.lock();
+                *seen = (seen.0 + rows.len(), seen.1.max(rows.len()));
+                Ok(())
+            }
+
+            fn load(&self, _: Moment) -> Result<Vec<SessionRow>, SessionStoreError> {
+                Ok(Vec::new())
+            }
+        }
+        let largest = Largest::default();
+        let sessions = Sessions::new(Box::new(largest.clone()));
+        for n in 0..2_500 {
+            let principal = Principal::Anonymous(VisitorId(Uuid::from_u128(n)));
+            sessions.begin(NewSession::new(ENTRANCE, principal, 30), Moment(0)).unwrap();
+        }
+        for session in sessions.all() {
+            sessions.touch(&session, Moment(1));
+        }
+        sessions.save().unwrap();
+        assert_eq!(*largest.0.lock(), (2_500, BATCH));
     }
 }

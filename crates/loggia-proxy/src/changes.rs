@@ -15,6 +15,8 @@ use loggia_repository::{Repository, Site};
 use parking_lot::Mutex;
 use tracing::info;
 
+use crate::proxy::times;
+
 /// Follows the site's snapshots from now on.
 pub(crate) fn follow(repository: &Repository, sessions: &Sessions) {
     let sessions = sessions.clone();
@@ -59,8 +61,10 @@ fn react(sessions: &Sessions, old: &VirtualProxy, new: &VirtualProxy) {
         let ended = dismiss(sessions, new);
         info!(ended, "entrance {:?} changed its anonymous mode", new.prefix.as_str());
     }
-    if old.inactivity_minutes != new.inactivity_minutes {
-        sessions.set_timeout(new.id, new.inactivity_minutes);
+    let are_times_new = old.inactivity_minutes != new.inactivity_minutes
+        || old.lifetime_minutes != new.lifetime_minutes;
+    if are_times_new {
+        sessions.set_times(new.id, times(new));
     }
 }
 

@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, StatusCode};
 use loggia_auth::saml::Saml;
 use loggia_auth::{
     BeginError, Limiter, Merging, NewSession, OidcClients, Outside, Pending, PendingLimits, Proof,
-    Scheme, Session, SessionSecret, Sessions, Tickets, Tokens, VisitorCaps,
+    Scheme, Session, SessionSecret, Sessions, Tickets, Times, Tokens, VisitorCaps,
 };
 use loggia_model::entity::{AnonymousMode, VirtualProxy};
 use loggia_model::{Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd};
@@ -427,14 +427,12 @@ impl Proxy {
             per_address: entrance.max_anonymous_sessions_per_address,
         };
         let address = Some(entered.screened.address);
-        let minutes = entrance.inactivity_minutes;
+        let times = times(&entrance);
         let sessions = &self.shared.sessions;
         let begun = match cookies.iter().find_map(|value| SessionSecret::parse(value)) {
-            Some(dead) => {
-                sessions.begin_visitor_for(&dead, entrance.id, minutes, address, caps, now)
-            }
+            Some(dead) => sessions.begin_visitor_for(&dead, entrance.id, times, address, caps, now),
             None => sessions
-                .begin_visitor(entrance.id, minutes, address, caps, now)
+                .begin_visitor(entrance.id, times, address, caps, now)
                 .map(|begun| (Some(begun.secret), begun.session)),
         };
         match begun {
@@ -445,7 +443,7 @@ impl Proxy {
                 self.seat(&mut entered, session);
                 Passage::Go(Box::new(entered))
             }
-            Err(BeginError::NoRandomness(error)) => {
+            Err(error @ (BeginError::NoRandomness(_) | BeginError::Taken)) => {
                 let problem = Problem::internal(&error.to_string(), now);
                 Passage::Answer(self.refuse(&entered, &problem, request))
             }
@@ -489,6 +487,7 @@ impl Proxy {
         NewSession {
             address: Some(entered.screened.address),
             proof: Some(Box::new(proof)),
+            lifetime_minutes: entrance.lifetime_minutes,
             ..NewSession::new(entrance.id, principal, entrance.inactivity_minutes)
         }
     }
@@ -686,6 +685,14 @@ pub fn redirect(status: StatusCode, location: &str) -> Response {
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// How long the sessions of an entrance last.
+pub(crate) fn times(entrance: &VirtualProxy) -> Times {
+    Times {
+        inactivity_minutes: entrance.inactivity_minutes,
+        lifetime_minutes: entrance.lifetime_minutes,
+    }
 }
 
 /// Compares secrets without telling by the time taken how much of them agrees.

@@ -129,7 +129,7 @@ impl Running {
             warn!("some sockets did not close in time");
         }
         let sessions = self.front.proxy.sessions().clone();
-        match tokio::task::spawn_blocking(move || sessions.save()).await {
+        match tokio::task::spawn_blocking(move || sessions.save_all()).await {
             Ok(Ok(())) => info!("stopped"),
             Ok(Err(error)) => error!(%error, "sessions could not be saved"),
             Err(error) => error!(%error, "sessions could not be saved"),
