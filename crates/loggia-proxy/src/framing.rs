@@ -4,7 +4,7 @@
 //! It refuses by writing a NUL over the offending byte: the library answers 400 to a NUL in a
 //! head. In a body it may take the NUL for part of a chunk's extension and wait for more, so the
 //! owner of the connection has to end what comes after a broken body. Refused are bare LF and CR, folded lines, blanks
-//! before a colon, any second `Content-Length` or `Transfer-Encoding`, the two together, lengths
+//! before a colon, a fragment in the request line, any second `Content-Length` or `Transfer-Encoding`, the two together, lengths
 //! that are not plain decimal numbers, encodings other than `chunked`, and unusual chunk frames.
 
 /// The scanner of one connection: bytes in, the same bytes or a NUL out.
@@ -139,6 +139,8 @@ impl Framing {
             b'\n' => Err(Refused),
             _ if was_return => Err(Refused),
             b'\r' => Ok(()),
+            // A fragment is the browser's own business; the library would drop it unseen.
+            b'#' if self.state == State::Head && !self.head.has_request_line => Err(Refused),
             _ => {
                 self.line_length += 1;
                 if self.line.len() < KEPT_OF_LINE {

@@ -11,6 +11,7 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::Limited;
+use hyper::body::Body as _;
 use loggia_model::{AppId, Moment};
 use loggia_proxy::problem::Problem;
 use loggia_proxy::route::{Route, SocketName};
@@ -63,7 +64,10 @@ impl Front {
                 let mut response = if is_too_large(&parts.headers) {
                     self.too_large(&entered, &parts.headers)
                 } else {
-                    let body = Body::new(Limited::new(body, BODY_LIMIT));
+                    let body = match body.is_end_stream() {
+                        true => body,
+                        false => Body::new(Limited::new(body, BODY_LIMIT)),
+                    };
                     self.take_turns(&entered, parts, body).await
                 };
                 self.proxy.finish(&entered, &mut response);
@@ -195,11 +199,13 @@ impl Front {
         let path = self.content.join("apps").join(app.text()).join(file);
         let read = tokio::task::spawn_blocking(move || {
             // A link could lead out of the folder.
-            let is_file = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
-            if is_file { std::fs::read(&path).ok() } else { None }
+            let found = std::fs::symlink_metadata(&path).ok().filter(|found| found.is_file())?;
+            let changed = found.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+            let tag = format!("\"{:x}-{:x}\"", changed.as_nanos(), found.len());
+            Some((tag, std::fs::read(&path).ok()?))
         });
         match read.await {
-            Ok(Some(data)) => web::content(file, data),
+            Ok(Some((tag, data))) => web::content(file, &tag, data, headers),
             _ => nothing(),
         }
     }

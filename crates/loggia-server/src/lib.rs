@@ -24,6 +24,7 @@ pub mod listen;
 mod operator;
 mod pages;
 mod private_file;
+mod ranged;
 mod redirecting;
 mod saml;
 pub mod serve;

@@ -32,9 +32,11 @@ const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 const MAX_UNSENT: usize = 64 * 1024 * 1024;
 /// Small, since most sockets are idle most of the time.
 const BUFFER: usize = 4 * 1024;
-/// Both ends learn within a minute that the other is gone.
-const PING: Duration = Duration::from_secs(25);
-const SILENCE: Duration = Duration::from_secs(60);
+/// Both ends learn within a minute that the other is gone: silence is looked at with each ping.
+const PING: Duration = Duration::from_secs(15);
+const SILENCE: Duration = Duration::from_secs(44);
+/// How many pings and pongs a client may send in [`PING`]; each is answered, and none is work.
+const MAX_PINGS: u32 = 100;
 /// Frames that wait between the socket and the engine.
 const QUEUE: usize = 8;
 
@@ -195,7 +197,7 @@ async fn serve(engine: loggia_qix::Engine, connection: Connection, socket: WebSo
     let (sink, stream) = socket.split();
     let (incoming_sender, incoming) = mpsc::channel::<String>(QUEUE);
     let (outgoing, outgoing_receiver) = mpsc::channel::<String>(QUEUE);
-    let last_heard = Arc::new(parking_lot::Mutex::new(Instant::now()));
+    let last_heard = Heard::new(Some(Instant::now()));
     let frames = futures_util::stream::unfold(incoming, |mut incoming| async move {
         incoming.recv().await.map(|frame| (frame, incoming))
     });
@@ -217,6 +219,10 @@ async fn serve(engine: loggia_qix::Engine, connection: Connection, socket: WebSo
     debug!(target: "loggia::socket", ?reason, ?violation, "socket closed");
 }
 
+/// When the client was heard last; none while what it said waits for the engine, since nothing
+/// more is read then.
+type Heard = parking_lot::Mutex<Option<Instant>>;
+
 /// What a client sent that no client may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Violation {
@@ -224,6 +230,7 @@ enum Violation {
     Binary,
     NoText,
     TooLong,
+    Flood,
 }
 
 impl Violation {
@@ -252,6 +259,7 @@ impl Violation {
             Violation::Protocol => 1002,
             Violation::Binary => 1003,
             Violation::NoText => 1007,
+            Violation::Flood => 1008,
             Violation::TooLong => 1009,
         }
     }
@@ -261,9 +269,10 @@ impl Violation {
 async fn read(
     mut stream: SplitStream<WebSocket>,
     incoming: mpsc::Sender<String>,
-    last_heard: &parking_lot::Mutex<Instant>,
+    last_heard: &Heard,
     mut stopped: tokio::sync::oneshot::Receiver<()>,
 ) -> Option<Violation> {
+    let (mut since, mut pings) = (Instant::now(), 0_u32);
     loop {
         let message = tokio::select! {
             message = stream.next() => message,
@@ -273,17 +282,28 @@ async fn read(
             Ok(message) => message,
             Err(error) => return Violation::of(&error),
         };
-        *last_heard.lock() = Instant::now();
+        let now = Instant::now();
+        *last_heard.lock() = Some(now);
         match message {
             Message::Text(text) => {
+                *last_heard.lock() = None;
                 if incoming.send(text.to_string()).await.is_err() {
                     return None;
                 }
+                *last_heard.lock() = Some(Instant::now());
             }
             Message::Close(_) => return None,
             Message::Binary(_) => return Some(Violation::Binary),
             // Pings are answered below us.
-            Message::Ping(_) | Message::Pong(_) => {}
+            Message::Ping(_) | Message::Pong(_) => {
+                if now - since > PING {
+                    (since, pings) = (now, 0);
+                }
+                pings += 1;
+                if pings > MAX_PINGS {
+                    return Some(Violation::Flood);
+                }
+            }
         }
     }
 }
@@ -292,7 +312,7 @@ async fn read(
 async fn write(
     mut sink: SplitSink<WebSocket, Message>,
     mut outgoing: mpsc::Receiver<String>,
-    last_heard: &parking_lot::Mutex<Instant>,
+    last_heard: &Heard,
 ) -> Option<SplitSink<WebSocket, Message>> {
     let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
     loop {
@@ -302,7 +322,7 @@ async fn write(
                 None => return Some(sink),
             },
             _ = ping.tick() => {
-                if last_heard.lock().elapsed() > SILENCE {
+                if last_heard.lock().is_some_and(|at| at.elapsed() > SILENCE) {
                     return None;
                 }
                 Message::Ping(Default::default())

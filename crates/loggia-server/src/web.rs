@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use rust_embed::RustEmbed;
+
+use crate::ranged;
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/../../web/dist"]
@@ -28,7 +28,11 @@ pub(crate) fn asset(name: &str, request: &HeaderMap) -> Option<Response> {
     // The variants have no addresses of their own.
     let is_variant = name.ends_with(".br") || name.ends_with(".gz");
     let plain = if is_variant { None } else { Built::get(&path) }?;
-    let accepted = accepted_encodings(request);
+    // A part of a file is a part of what it is, not of one of its packings.
+    let accepted = match request.contains_key(header::RANGE) {
+        true => Vec::new(),
+        false => accepted_encodings(request),
+    };
     let variant = [("br", ".br"), ("gzip", ".gz")].into_iter().find_map(|(encoding, ending)| {
         let is_accepted = accepted.iter().any(|accepted| accepted == encoding);
         let file = if is_accepted { Built::get(&format!("{path}{ending}")) } else { None }?;
@@ -38,7 +42,8 @@ pub(crate) fn asset(name: &str, request: &HeaderMap) -> Option<Response> {
         Some((encoding, file)) => (Some(encoding), file.data),
         None => (None, plain.data),
     };
-    let mut response = Response::new(Body::from(bytes(data)));
+    let tag = format!("\"{name}{}\"", encoding.map(|name| format!("-{name}")).unwrap_or_default());
+    let mut response = ranged::answer(request, &tag, bytes(data));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
     if let Some(encoding) = encoding {
@@ -50,10 +55,10 @@ pub(crate) fn asset(name: &str, request: &HeaderMap) -> Option<Response> {
     Some(response)
 }
 
-/// A file of an app's content folder, which anybody who may see the app may see for a while.
-pub(crate) fn content(name: &str, data: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(data));
-    *response.status_mut() = StatusCode::OK;
+/// A file of an app's content folder, which anybody who may see the app may see for a while. `tag`
+/// changes with the file.
+pub(crate) fn content(name: &str, tag: &str, data: Vec<u8>, request: &HeaderMap) -> Response {
+    let mut response = ranged::answer(request, tag, Bytes::from(data));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=300"));

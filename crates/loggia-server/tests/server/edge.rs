@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{Answer, Hub, raw};
+use crate::support::{APP, Answer, Hub, PASSWORD, TEAM_APP, raw};
 
 /// A hub behind its own self-signed certificate, and what a client must trust to reach it.
 async fn encrypted() -> (Hub, RootCertStore) {
@@ -204,4 +204,130 @@ async fn the_trusted_door_opens_to_certificates_of_its_authority_only() {
         };
         assert_eq!(answered.ok().filter(|body| !body.is_empty()).as_deref(), expected);
     }
+}
+
+/// Rows 9 and 10 where `attacks.rs` has none, and 12, 13, 16, 17, 32 and 59.
+#[tokio::test]
+async fn odd_targets_and_forged_headers_change_nothing() {
+    let hub = Hub::start().await;
+    for target in
+        ["/public/hub#qrs", "#/public/hub", "/public/hub?a#b", "*", "hub", "/public/hub b"]
+    {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let answer = Answer::parse(&hub.raw(request.as_bytes()).await);
+        assert!((400..500).contains(&answer.status), "{target}: {}", answer.head);
+        assert_eq!(answer.header("set-cookie"), "", "{target}");
+    }
+    assert_eq!(hub.sessions(), 0);
+    let mut visitor = hub.visitor().await;
+    let before = visitor.who("/public").await;
+    for (name, value) in [
+        ("X-Qlik-User", "UserDirectory=LOGGIA; UserId=root"),
+        ("x_qlik_user", "UserDirectory=LOGGIA; UserId=root"),
+        ("X-Forwarded-User", "root"),
+        ("Connection", "close, X-Qlik-User, Cookie"),
+        ("X-Forwarded-For", "10.0.0.1"),
+        ("Forwarded", "for=10.0.0.1;proto=https;host=evil.example"),
+        ("X-Forwarded-Host", "evil.example"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Prefix", "/evil"),
+        ("X-Original-URL", "/qrs/about"),
+        ("X-HTTP-Method-Override", "DELETE"),
+    ] {
+        let me = visitor.send("GET", "/public/qps/user", &[(name, value)], "").await;
+        assert_eq!(me.json()["userDirectory"], "NONE", "{name}: {}", me.body);
+        assert!(!format!("{}{}", me.head, me.body).contains("evil"), "{name}");
+        let page = visitor.send("GET", "/hub", &[(name, value), ("Accept", "text/html")], "").await;
+        assert_eq!(page.status, 302, "{name}");
+        assert_eq!(page.header("location"), "/login?target=%2Fhub", "{name}");
+    }
+    assert_eq!(visitor.who("/public").await, before);
+}
+
+#[tokio::test]
+async fn what_comes_from_outside_splits_no_answer_and_leads_nowhere_else() {
+    let hub = Hub::start().await;
+    let mut somebody = hub.somebody();
+    for target in [
+        "/hub%0d%0aSet-Cookie:%20a=b",
+        "//evil.example/hub",
+        "/%5cevil.example",
+        "https:evil.example",
+        "https://evil.example/",
+        "%2f%2fevil.example",
+        "/\t/evil.example",
+        "javascript:alert(1)",
+    ] {
+        let path = format!("/hub?x={target}&forceAuthentication=yes");
+        let answer = somebody.page(&path.replace('\t', "%09")).await;
+        assert_eq!(answer.header("set-cookie"), "", "{target}");
+        let location = answer.header("location");
+        assert!(location.is_empty() || location.starts_with("/login?target=%2Fhub"), "{location}");
+        for path in ["/login?target=", "/loggedout?target=", "/public/login?reloadUri="] {
+            let answer = somebody.page(&format!("{path}{}", target.replace('\t', "%09"))).await;
+            assert!(!answer.header("location").contains("evil"), "{path}{target}: {}", answer.head);
+            assert!(!answer.head.to_ascii_lowercase().contains("\na=b"), "{path}{target}");
+        }
+        let mut ana = hub.somebody();
+        let answer = ana.log_in("ana", PASSWORD, "", target).await;
+        let location = answer.header("location");
+        assert!(location.starts_with("/hub") || location.is_empty(), "{target} → {location}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_is_no_request() {
+    let hub = Hub::start().await;
+    let hidden = "GET /public/hub HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    for path in ["/hub", "/nowhere", "/qrs/app", "/assets/none.js"] {
+        for framing in [
+            format!("Content-Length: {}\r\n\r\n{hidden}", hidden.len()),
+            format!(
+                "Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{hidden}\r\n0\r\n\r\n",
+                hidden.len()
+            ),
+        ] {
+            let request = format!("POST {path} HTTP/1.1\r\nHost: a\r\n{framing}");
+            let get = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            let text = hub.raw(format!("{request}{get}").as_bytes()).await;
+            let statuses: Vec<&str> =
+                text.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+            // The refusal, then perhaps the honest second request, never the hidden one.
+            assert!(matches!(statuses.as_slice(), [_] | [_, "200"]), "{path}: {statuses:?}");
+            assert!(statuses[0].starts_with('4'), "{path}: {statuses:?}");
+            assert_eq!(hub.sessions(), 0, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn pictures_are_sent_in_parts_and_not_twice() {
+    let hub = Hub::start().await;
+    let folder = hub.data().join("content/apps").join(APP.text());
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("a.png"), "0123456789").unwrap();
+    std::fs::write(hub.data().join("secret"), "secret").unwrap();
+    std::os::unix::fs::symlink(hub.data().join("secret"), folder.join("link.png")).unwrap();
+    let mut visitor = hub.visitor().await;
+    let path = format!("/public/content/apps/{APP}/a.png");
+    let whole = visitor.get(&path).await;
+    assert_eq!((whole.status, whole.body.as_str()), (200, "0123456789"));
+    let tag = whole.header("etag").to_owned();
+    let head = visitor.send("HEAD", &path, &[], "").await;
+    assert_eq!((head.status, head.header("content-length"), head.body.as_str()), (200, "10", ""));
+    let part = visitor.send("GET", &path, &[("Range", "bytes=2-4"), ("If-Range", &tag)], "").await;
+    assert_eq!((part.status, part.body.as_str()), (206, "234"));
+    assert_eq!(part.header("content-range"), "bytes 2-4/10");
+    assert_eq!(visitor.send("GET", &path, &[("Range", "bytes=10-")], "").await.status, 416);
+    assert_eq!(visitor.send("GET", &path, &[("If-None-Match", &tag)], "").await.status, 304);
+    // Row 4.
+    for name in ["link.png", "CON", "com1.txt", "a.png::$DATA", "", ".", ".hidden", "a%00.png"] {
+        let answer = visitor.get(&format!("/public/content/apps/{APP}/{name}")).await;
+        assert!(matches!(answer.status, 400 | 404), "{name}: {}", answer.head);
+    }
+    // Who may not see the app learns nothing of its pictures.
+    let other = format!("/public/content/apps/{TEAM_APP}/a.png");
+    let nothing = visitor.get(&format!("/public/content/apps/{}/a.png", uuid::Uuid::nil())).await;
+    let hidden = visitor.get(&other).await;
+    assert_eq!((hidden.status, nothing.status), (404, 404));
 }
