@@ -165,6 +165,7 @@ async fn no_address_of_the_repository_tells_strangers_what_exists() {
     let unknown = Uuid::from_u128(0xffff).to_string();
     let hidden = [TEAM_APP.text(), Uuid::from_u128(10).to_string(), Uuid::from_u128(5).to_string()];
     let mut swept = BTreeSet::new();
+    let mut answered = Vec::new();
     for (method, pattern) in loggia_qrs::routes() {
         let method = method.as_str();
         let address = |base: &str, id: &str| {
@@ -184,8 +185,8 @@ async fn no_address_of_the_repository_tells_strangers_what_exists() {
             let told = learnt(&there_is_none);
             assert!(told.0 < 500, "{who} {method} {pattern}: {}", there_is_none.body);
             if !pattern.contains('{') {
-                if method != "GET" {
-                    assert!(told.0 >= 400, "{who} {method} {pattern}: {}", there_is_none.body);
+                if method != "GET" && told.0 < 400 {
+                    answered.push(format!("{who} {method} {pattern}"));
                 }
                 continue;
             }
@@ -204,6 +205,8 @@ async fn no_address_of_the_repository_tells_strangers_what_exists() {
             }
         }
     }
+    // Asks how a text reads, and nothing of the site.
+    assert_eq!(answered, ["ana POST systemrule/parsetree"]);
     assert_eq!(swept.len(), loggia_qrs::routes().count());
     assert_eq!(
         hub.repository().site().app(APP).map(|app| app.name.clone()).as_deref(),
