@@ -32,6 +32,7 @@ mod method;
 pub mod page;
 pub mod problem;
 mod proxy;
+pub mod qps;
 mod sign_in;
 mod waiting;
 

@@ -13,6 +13,8 @@ use loggia_repository::share::Choice;
 use loggia_repository::{Action, Question, SyncOptions};
 use tracing_subscriber::EnvFilter;
 
+use crate::authority;
+use crate::clock;
 use crate::commands;
 use crate::directories;
 use crate::explain;
@@ -54,6 +56,25 @@ enum Command {
     App(AppCommand),
     /// Run an app's load script and store its data.
     Reload(Reload),
+    /// Certificates of login modules and scripts that call the trusted port.
+    #[command(subcommand)]
+    Certificate(Certificate),
+}
+
+#[derive(Debug, Subcommand)]
+enum Certificate {
+    /// Make a certificate for a caller: client.pem, client_key.pem, and root.pem to know the
+    /// server by. Whoever has the key may act as every user.
+    Export {
+        /// Who calls; it stands in the log.
+        #[arg(long)]
+        name: String,
+        /// Folder to write to.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        #[command(flatten)]
+        data: DataFolder,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -353,6 +374,11 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let against = exposure.against.as_deref();
             let is_same = commands::exposure(&data, exposure.format, against)?;
             Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Certificate(Certificate::Export { name, out, data }) => {
+            let data = data_folder(data)?;
+            authority::export(&data, &name, &out, clock::wall())?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Explain(asked) => {
             let mut environment = Vec::new();

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod settings;
 
 mod adapters;
+pub mod authority;
 mod body;
 mod clock;
 mod commands;
@@ -31,4 +32,5 @@ pub mod serve;
 mod sharing;
 mod socket;
 pub mod tls;
+mod trusted;
 mod web;

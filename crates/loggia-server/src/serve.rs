@@ -20,13 +20,14 @@ use tracing::{error, info, warn};
 
 use crate::adapters::{LocalUsers, StoredSessions};
 use crate::directories::{self, LdapDirectories, SiteDirectories};
+use crate::authority::{Authority, Names};
 use crate::front::Front;
 use crate::hub_bodies::HubBodies;
 use crate::listen::{Crowd, Door, FAREWELL};
 use crate::operator::Counts;
 use crate::settings::{Settings, Tls};
 use crate::tls::{CertificateSource, Certificates};
-use crate::{clock, demo, operator, private_file, redirecting, saml, tls, web};
+use crate::{clock, demo, operator, private_file, redirecting, saml, tls, trusted, web};
 
 /// A server that listens.
 pub struct Running {
@@ -34,6 +35,8 @@ pub struct Running {
     /// Where plain requests are led to the encrypted address, and where operators look.
     pub redirect_address: Option<SocketAddr>,
     pub operator_address: Option<SocketAddr>,
+    /// Where login modules and scripts call.
+    pub trusted_address: Option<SocketAddr>,
     pub front: Arc<Front>,
     /// What there is to say to whoever started it, such as the demo people.
     pub greeting: String,
@@ -65,7 +68,14 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         Some(address) => Some(Door::open(address, side_door()).await?),
         None => None,
     };
+    let mut trusted = match settings.trusted_listen {
+        Some(address) => Some(Door::open(address, side_door()).await?),
+        None => None,
+    };
     let lock = lock_folder(&settings.data)?;
+    if let Some(door) = trusted.take() {
+        trusted = Some(for_callers(door, &settings.data)?);
+    }
     let opening = settings.clone();
     let (front, greeting) =
         tokio::task::spawn_blocking(move || open(&opening)).await.context("while opening")??;
@@ -91,6 +101,14 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         let answer = move |_, request| operator::answer(Arc::clone(&front), request);
         accepting.spawn(door.serve(answer, stop.clone()));
     }
+    let trusted_address = trusted.as_ref().map(Door::address).transpose()?;
+    if let (Some(door), Some(address)) = (trusted, trusted_address) {
+        front.proxy.set_trusted_port(address.port());
+        let front = Arc::clone(&front);
+        let answer = move |peer, request| trusted::answer(Arc::clone(&front), peer, request);
+        accepting.spawn(door.serve(answer, stop.clone()));
+        info!(%address, "programs with a certificate of this site call {address}");
+    }
     let answering = Arc::clone(&front);
     let answer = move |peer, request| {
         let front = Arc::clone(&answering);
@@ -103,12 +121,21 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         address,
         redirect_address,
         operator_address,
+        trusted_address,
         front,
         greeting,
         stopping,
         accepting,
         _lock: lock,
     })
+}
+
+/// Makes a door that opens only to callers with a certificate of the site's authority.
+fn for_callers(door: Door, data: &Path) -> anyhow::Result<Door> {
+    let authority = Authority::open(data, clock::wall())?;
+    let roots = authority.roots()?;
+    let names = Names::new(authority, door.address()?.ip(), clock::wall);
+    Ok(door.encrypted(tls::mutual_config(Arc::new(names), roots)?))
 }
 
 impl Running {

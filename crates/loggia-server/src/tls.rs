@@ -276,7 +276,7 @@ fn renew_self_signed(folder: &Path, now: Moment) -> anyhow::Result<()> {
 }
 
 /// Year, month and day of a moment.
-fn day(millis: i64) -> anyhow::Result<(i32, u8, u8)> {
+pub(crate) fn day(millis: i64) -> anyhow::Result<(i32, u8, u8)> {
     let date = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_millisecond(millis)?);
     Ok((i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs()))
 }
