@@ -322,7 +322,8 @@ fn is_by_header(entrance: &VirtualProxy) -> bool {
 fn bearer(headers: &HeaderMap) -> Option<Result<&str, &'static str>> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next()?;
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let value = value.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return None;
     }
