@@ -19,8 +19,8 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::adapters::{LocalUsers, StoredSessions};
-use crate::directories::{self, LdapDirectories, SiteDirectories};
 use crate::authority::{Authority, Names};
+use crate::directories::{self, LdapDirectories, SiteDirectories};
 use crate::front::Front;
 use crate::hub_bodies::HubBodies;
 use crate::listen::{Crowd, Door, FAREWELL};

@@ -10,6 +10,7 @@ mod exposing;
 mod floods;
 mod limits;
 mod headers;
+mod limits;
 mod login_module;
 mod oidc;
 mod programs;
