@@ -8,7 +8,6 @@ mod entrances;
 mod explaining;
 mod exposing;
 mod floods;
-mod limits;
 mod headers;
 mod limits;
 mod login_module;
