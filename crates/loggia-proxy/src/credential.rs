@@ -35,6 +35,8 @@ pub(crate) enum Presence {
     /// The request goes on in this person's session.
     Seated(Arc<Session>),
     Answer(Box<Response>),
+    /// A credential that lets nobody in, and the answer to it. It counts as a stranger's request.
+    Refused(Box<Response>),
     /// The socket opens, only to say that its opener must sign in.
     TellSocket,
 }
@@ -199,7 +201,7 @@ impl Proxy {
             let bearer = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
         }
-        Presence::Answer(Box::new(response))
+        Presence::Refused(Box::new(response))
     }
 
     fn log_invalid(&self, entered: &Entered, finding: &str) -> Problem {

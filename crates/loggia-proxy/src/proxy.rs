@@ -337,7 +337,18 @@ impl Proxy {
                 self.finish(&entered, &mut response);
                 return Passage::Answer(*response);
             }
+            Presence::Refused(mut response) => {
+                let refused = Admission::Unauthenticated;
+                if let Some(slowed) = self.slow_down(&entered, parts, refused, now) {
+                    return Passage::Answer(slowed);
+                }
+                self.finish(&entered, &mut response);
+                return Passage::Answer(*response);
+            }
             Presence::TellSocket => {
+                if let Some(slowed) = self.slow_down(&entered, parts, Admission::TellSocket, now) {
+                    return Passage::Answer(slowed);
+                }
                 entered.must_sign_in = true;
                 return Passage::Go(Box::new(entered));
             }
