@@ -108,7 +108,13 @@ async fn prove_now(
         warn!(directory = %directory.name, "a typed name is that of several people");
         found.clear();
     }
-    let entry = found.pop();
+    // Directories take letters for the same that are not. Whoever could spell a name in a hundred
+    // ways could try a hundred times as many passwords.
+    let is_spelled = |entry: &Entry| {
+        let typed = user_id.trim().to_lowercase();
+        entry.texts(&directory.user_id).iter().any(|name| name.to_lowercase() == typed)
+    };
+    let entry = found.pop().filter(is_spelled);
     // Somebody who does not exist is asked for their password like everybody else.
     let dn = match &entry {
         Some(entry) => entry.dn.clone(),

@@ -153,35 +153,52 @@ impl Repository {
         id: UserDirectoryId,
         person: &DirectoryPerson,
     ) -> Result<Arc<User>, ManageError> {
-        let caller = Caller::internal(InternalAccount::Repository);
         let new = UserId(Uuid::new_v4());
-        self.change(|site| {
-            let guard = self.enter(site, &caller)?;
-            let directory = site
-                .user_directory(id)
-                .ok_or_else(|| guard.unknown("user directory", Some(id.0)))?;
-            // The directory may have got a setting since that keeps newcomers out of the list of
-            // people; whoever proves who they are comes in all the same.
-            let known = external_ids(site, id);
-            let merging = Merging {
-                site,
-                guard: &guard,
-                store: self,
-                directory,
-                known: &known,
-                options: SyncOptions::default(),
-            };
-            match merging.user(person, new) {
-                Ok(Merged::Same(user)) => Ok((Vec::new(), user)),
-                Ok(Merged::Added(user) | Merged::Changed(user)) => {
-                    Ok((vec![Change::PutUser(user.clone())], Arc::new(user)))
-                }
-                Err(Unmerged::Taken(why) | Unmerged::Refused(why)) => {
-                    Err(Conflict::Protected { why }.into())
-                }
-                Err(Unmerged::Store(error)) => Err(error.into()),
+        // Most people are as they were at their last sign-in; these keep nobody waiting.
+        if let Ok(Merged::Same(user)) = self.merge_one(&self.site(), id, person, new)? {
+            return Ok(user);
+        }
+        self.change(|site| match self.merge_one(site, id, person, new)? {
+            Ok(Merged::Same(user)) => Ok((Vec::new(), user)),
+            Ok(Merged::Added(user) | Merged::Changed(user)) => {
+                Ok((vec![Change::PutUser(user.clone())], Arc::new(user)))
             }
+            Err(Unmerged::Taken(why) | Unmerged::Refused(why)) => {
+                Err(Conflict::Protected { why }.into())
+            }
+            Err(Unmerged::Store(error)) => Err(error.into()),
         })
+    }
+
+    fn merge_one(
+        &self,
+        site: &Site,
+        id: UserDirectoryId,
+        person: &DirectoryPerson,
+        new: UserId,
+    ) -> Result<Result<Merged, Unmerged>, ManageError> {
+        let caller = Caller::internal(InternalAccount::Repository);
+        let guard = self.enter(site, &caller)?;
+        let directory =
+            site.user_directory(id).ok_or_else(|| guard.unknown("user directory", Some(id.0)))?;
+        let is_person = |user: &&Arc<User>| {
+            user.external.as_ref().is_some_and(|external| external.id == person.external_id)
+        };
+        // Under the same name as before, unless it has changed.
+        let by_name = UserKey::from_outside(&directory.name, &person.user_id).ok();
+        let by_name = by_name.and_then(|key| site.user_by_key(&key));
+        let by_name = by_name.filter(|user| is_of(user, id)).filter(is_person);
+        let user = by_name.or_else(|| members(site, id).find(is_person));
+        let known = user.map(|user| (person.external_id.clone(), user.id)).into_iter().collect();
+        let merging = Merging {
+            site,
+            guard: &guard,
+            store: self,
+            directory,
+            known: &known,
+            options: SyncOptions::default(),
+        };
+        Ok(merging.user(person, new))
     }
 
     fn connector(&self) -> Result<&Arc<dyn DirectoryConnector>, DirectoryError> {
@@ -208,7 +225,9 @@ impl Repository {
 
     fn begin_sync(&self, id: UserDirectoryId) -> Option<Running<'_>> {
         let directories = &self.inner.directories;
-        directories.running.lock().insert(id).then_some(Running { directories, id })
+        let is_first = directories.running.lock().insert(id);
+        // Only the first one may take the mark away again, so nobody else gets the value.
+        is_first.then(|| Running { directories, id })
     }
 
     /// Takes everybody over; an answer says why that was not even begun.

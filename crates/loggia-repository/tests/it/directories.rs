@@ -7,10 +7,10 @@ use expect_test::{Expect, expect};
 use loggia_model::entity::{
     CheckStep, DirectoryListing, DirectoryPerson, Hidden, SyncOutcome, SyncSchedule, UserDirectory,
 };
-use loggia_model::{Moment, UserDirectoryId, UserKey};
+use loggia_model::{Caller, InternalAccount, Moment, UserDirectoryId, UserKey};
 use loggia_repository::{
-    Conflict, DirectoryConnector, DirectoryError, ManageError, SyncOptions, UserDirectoryEdit,
-    UserEdit,
+    Conflict, DirectoryConnector, DirectoryError, ManageError, Repository, SyncOptions,
+    UserDirectoryEdit, UserEdit,
 };
 use parking_lot::Mutex;
 
@@ -259,6 +259,33 @@ fn only_people_who_have_been_here_are_kept_in_step_when_asked_for() {
     corp.check(expect![[r#"
         CORP\ana [sales] 1
     "#]]);
+}
+
+/// A directory that asks for its own synchronisation while it is being synchronised.
+struct Impatient(Repository, UserDirectoryId);
+
+impl DirectoryConnector for Impatient {
+    fn people(&self, _: &UserDirectory) -> Result<DirectoryListing, DirectoryError> {
+        let server = Caller::internal(InternalAccount::Repository);
+        let again = self.0.sync_directory(&server, self.1, SyncOptions::default());
+        Err(DirectoryError(again.unwrap_err().to_string()))
+    }
+
+    fn check(&self, _: &UserDirectory) -> Vec<CheckStep> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_directory_is_synchronised_once_at_a_time() {
+    let hub = Hub::new();
+    let edit = corp(UserDirectoryEdit::default());
+    let id = hub.repository.create_user_directory(&hub.server(), None, edit).unwrap().id;
+    hub.repository.connect_directories(Arc::new(Impatient(hub.repository.clone(), id)));
+    for _ in 0..2 {
+        let sync = hub.repository.sync_directory(&hub.server(), id, SyncOptions::default());
+        assert_eq!(sync.unwrap().message, "CORP is being synchronised already");
+    }
 }
 
 #[test]

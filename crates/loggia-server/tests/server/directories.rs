@@ -172,6 +172,8 @@ async fn every_wrong_way_in_looks_the_same() {
         ("CORP\\bea)(uid=*", PASSWORD),
         ("CORP\\*)(|(uid=*", PASSWORD),
         ("CORP\\uid=bea,ou=people,dc=corp,dc=example", PASSWORD),
+        // The directory itself takes these for the same.
+        ("CORP\\ｂｅａ", PASSWORD),
         ("CORP\\bea\\", PASSWORD),
         ("CORP\\bea\u{0}", PASSWORD),
         ("CORP\\", PASSWORD),
