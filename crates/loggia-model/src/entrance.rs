@@ -167,6 +167,7 @@ pub struct SamlSettings {
     pub entity_id: String,
     /// The identity provider's metadata, as XML.
     pub idp_metadata: String,
+    /// Attribute name; empty for the assertion's NameID.
     pub user_id: String,
     /// Attribute name, or a constant in brackets: `[ACME]`.
     pub user_directory: String,

@@ -15,6 +15,7 @@ mod oidc;
 mod programs;
 mod providers;
 mod requirements;
+mod saml;
 mod sessions;
 mod signing_in;
 mod slapd;

@@ -222,7 +222,6 @@ async fn a_provider_that_is_down_or_confused_keeps_no_visitor_out() {
         (format!("{origin}/public"), "AUTH-PROVIDER"),
         // Somebody inside, whom nobody listed.
         ("https://169.254.169.254".to_owned(), "AUTH-DOWN"),
-        (String::new(), "AUTH-SETTINGS"),
     ] {
         let uri =
             if base.is_empty() { base } else { format!("{base}/.well-known/openid-configuration") };

@@ -140,7 +140,6 @@ fn saml(settings: &SamlSettings, is_in_force: bool, problems: &mut Problems) {
         ("samlHostUri", &settings.host_uri),
         ("samlEntityId", &settings.entity_id),
         ("samlMetadataIdP", &settings.idp_metadata),
-        ("samlAttributeUserId", &settings.user_id),
         ("samlAttributeUserDirectory", &settings.user_directory),
     ] {
         required(problems, place, text, is_in_force);
