@@ -72,7 +72,7 @@ pub use outside::{AllowedHost, AllowedHostError, Credentials, Outside, OutsideEr
 pub use password::{PasswordError, Passwords};
 pub use pending::{Pending, PendingLimits};
 pub use people::Place;
-pub use persist::{SessionRow, SessionStore, SessionStoreError};
+pub use persist::{Changes, SessionRow, SessionStore, SessionStoreError};
 pub use proof::{Proof, SamlSubject};
 pub use scheme::form::{Credential, CredentialSource, FormScheme};
 pub use scheme::ldap::{DirectoryPeople, LdapScheme};

@@ -25,6 +25,25 @@ pub trait SessionStore: Send + Sync {
 
     /// All rows that expire after `now`.
     fn load(&self, now: Moment) -> Result<Vec<SessionRow>, SessionStoreError>;
+
+    /// One row, if the store has it. Only asked where several servers share the store.
+    fn find(&self, _hash: &SessionHash) -> Result<Option<SessionRow>, SessionStoreError> {
+        Ok(None)
+    }
+
+    /// What was written since the change of that number, this server's own changes included.
+    fn changes(&self, since: i64) -> Result<Changes, SessionStoreError> {
+        Ok(Changes { last: since, ..Changes::default() })
+    }
+}
+
+/// What became of sessions since another server looked.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub written: Vec<SessionRow>,
+    pub ended: Vec<SessionHash>,
+    /// Number of the last change that is told of.
+    pub last: i64,
 }
 
 /// Keeps nothing: for tests and for command lines.

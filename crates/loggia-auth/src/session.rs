@@ -224,9 +224,16 @@ impl Session {
     }
 
     /// Whether the store's copy is so old that a restart would cost the holder noticeable time.
-    pub(crate) fn is_stale_in_store(&self) -> bool {
+    pub(crate) fn is_stale_in_store(&self, tolerated_millis: i64) -> bool {
         let saved = self.saved_active.load(Ordering::Relaxed);
-        self.last_active().0.saturating_sub(saved) > 30_000
+        self.last_active().0.saturating_sub(saved) > tolerated_millis
+    }
+
+    /// Takes over what another server wrote about the same session.
+    pub(crate) fn follow(&self, stored: &Stored, now: Moment) {
+        self.touch(stored.last_active.min(now));
+        self.saved_active.fetch_max(stored.last_active.0, Ordering::Relaxed);
+        self.has_place.store(stored.has_place, Ordering::Relaxed);
     }
 
     pub(crate) fn note_saved(&self, stored: &Stored) {

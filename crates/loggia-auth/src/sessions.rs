@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
 use loggia_model::{Moment, Principal, SessionEnd, SessionId, UserId, VirtualProxyId, VisitorId};
@@ -33,6 +33,10 @@ struct Shared {
     people: People,
     bursts: Mutex<HashMap<BurstKey, Burst>>,
     unsaved: Mutex<Unsaved>,
+    /// Held while writing, so that what was taken first is written first.
+    saving: Mutex<()>,
+    /// None where no other server shares the store.
+    sharing: Option<Sharing>,
     store: Box<dyn SessionStore>,
 }
 
@@ -124,6 +128,25 @@ struct Burst {
     begun: Moment,
 }
 
+/// What is needed where other servers use the same store.
+#[derive(Default)]
+struct Sharing {
+    /// Number of the last change that was taken over.
+    last: AtomicI64,
+    /// In which second others were looked at last.
+    second: AtomicI64,
+    /// What ended here lately, and in which second: the store may still tell otherwise.
+    ends: Mutex<HashMap<HashHead, i64>>,
+    /// Second and number of the latest look-ups.
+    look_ups: Mutex<(i64, u32)>,
+}
+
+/// Look-ups in a second: cookies that nobody gave out must not become as many queries. What is not
+/// looked up is there with the next [`Sessions::follow`].
+const MOST_LOOK_UPS: u32 = 200;
+/// Seconds for which an end is remembered at least.
+const REMEMBERED_ENDS: i64 = 120;
+
 #[derive(Default)]
 struct Unsaved {
     changed: Vec<Arc<Session>>,
@@ -154,6 +177,17 @@ impl Sessions {
     /// No sessions yet; [`Self::restore`] brings back those of the last run.
     #[must_use]
     pub fn new(store: Box<dyn SessionStore>) -> Sessions {
+        Sessions::with(store, None)
+    }
+
+    /// No sessions yet, in a store that other servers use at the same time: what becomes of
+    /// people's sessions is written at once, and [`Self::follow`] takes over what others wrote.
+    #[must_use]
+    pub fn shared(store: Box<dyn SessionStore>) -> Sessions {
+        Sessions::with(store, Some(Sharing::default()))
+    }
+
+    fn with(store: Box<dyn SessionStore>, sharing: Option<Sharing>) -> Sessions {
         let mut shards = Vec::new();
         shards.resize_with(SHARDS, RwLock::default);
         Sessions {
@@ -163,6 +197,8 @@ impl Sessions {
                 people: People::default(),
                 bursts: Mutex::default(),
                 unsaved: Mutex::default(),
+                saving: Mutex::default(),
+                sharing,
                 store,
             }),
         }
@@ -227,9 +263,10 @@ impl Sessions {
         self.insert(&session);
         // A visitor is written once their browser shows the cookie: most floods never do, and a
         // cookie that never came back is nobody's to lose.
-        if !session.is_anonymous() {
+        if !session.is_anonymous() || self.shared.sharing.is_some() {
             self.queue(&session);
         }
+        self.tell_others(&session);
         log_start(&session);
         Begun { secret, session }
     }
@@ -306,7 +343,7 @@ impl Sessions {
         now: Moment,
     ) -> Option<Arc<Session>> {
         let hash = SessionSecret::parse(presented)?.hash();
-        let session = self.shared.get(hash.head())?;
+        let session = self.shared.get(hash.head()).or_else(|| self.look_up(&hash, now))?;
         if session.hash != hash || session.entrance != entrance {
             return None;
         }
@@ -321,13 +358,17 @@ impl Sessions {
     /// Notes that the session's holder did something, and restarts its inactivity timer.
     pub fn touch(&self, session: &Arc<Session>, now: Moment) {
         session.touch(now);
-        if session.is_stale_in_store() {
+        let tolerated = if self.shared.sharing.is_some() { 5_000 } else { 30_000 };
+        if session.is_stale_in_store(tolerated) {
             self.queue(session);
         }
     }
 
     /// Ends a session; its sockets are told how.
     pub fn end(&self, session: &Arc<Session>, end: SessionEnd) {
+        if let Some(sharing) = &self.shared.sharing {
+            sharing.note_end(session);
+        }
         self.shared.shard(session.hash.head()).write().sessions.remove(session.hash.head());
         if !session.finish(end) {
             return;
@@ -342,7 +383,80 @@ impl Sessions {
         if !session.is_unknown_to_store() {
             self.shared.unsaved.lock().ended.push(session.hash);
         }
+        self.tell_others(session);
         log_end(session, end);
+    }
+
+    /// Takes over what other servers made of sessions since the last call. Called once a second
+    /// where servers share their store; blocks.
+    pub fn follow(&self, now: Moment) -> Result<(), SessionStoreError> {
+        let Some(sharing) = &self.shared.sharing else { return Ok(()) };
+        loop {
+            let since = sharing.last.load(Ordering::Relaxed);
+            let changes = self.shared.store.changes(since)?;
+            for row in changes.written {
+                self.take_over(&row, now);
+            }
+            for hash in changes.ended {
+                // Ending it here writes that once more: this server may have written the session
+                // after the other one ended it.
+                if let Some(session) = self.shared.get(hash.head()) {
+                    self.end(&session, SessionEnd::Closed);
+                }
+            }
+            sharing.last.store(changes.last, Ordering::Relaxed);
+            if changes.last == since {
+                sharing.forget(second(now));
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes at once what another server may be asked about with the browser's next request.
+    /// A person's session begins and ends rarely enough; visitors are written with the rest.
+    fn tell_others(&self, session: &Session) {
+        if self.shared.sharing.is_some() && !session.is_anonymous() {
+            // What cannot be written now is tried again with the rest.
+            if let Err(error) = self.save() {
+                warn!(%error, "other servers do not know yet of a session");
+            }
+        }
+    }
+
+    /// A session that another server has begun a moment ago.
+    fn look_up(&self, hash: &SessionHash, now: Moment) -> Option<Arc<Session>> {
+        let sharing = self.shared.sharing.as_ref()?;
+        if !sharing.may_look_up(second(now)) {
+            return None;
+        }
+        match self.shared.store.find(hash) {
+            Ok(row) => self.take_over(&row?, now),
+            Err(error) => {
+                warn!(%error, "cannot look for a session of another server");
+                None
+            }
+        }
+    }
+
+    fn take_over(&self, row: &SessionRow, now: Moment) -> Option<Arc<Session>> {
+        let stored: Stored = serde_json::from_str(&row.json).ok()?;
+        let sharing = self.shared.sharing.as_ref()?;
+        // Held until the session is in its place, so that no end slips in between.
+        let ends = sharing.ends.lock();
+        if stored.expires() <= now || ends.contains_key(row.hash.head()) {
+            return None;
+        }
+        if let Some(session) = self.shared.get(row.hash.head()) {
+            session.follow(&stored, now);
+            return Some(session);
+        }
+        let session = Arc::new(Session::from_stored(row.hash, stored, now));
+        if session.is_anonymous() {
+            let mut visitors = self.shared.visitors.lock();
+            visitors.entry(session.entrance).or_default().add(session.address);
+        }
+        self.insert(&session);
+        Some(session)
     }
 
     /// Ends every session that `is_chosen` picks, and says how many.
@@ -503,6 +617,7 @@ impl Sessions {
     /// Writes what changed since the last call, a batch at a time. Blocks: never call it on a
     /// request's path.
     pub fn save(&self) -> Result<(), SessionStoreError> {
+        let _saving = self.shared.saving.lock();
         loop {
             let batch = self.shared.unsaved.lock().take(BATCH);
             if batch.changed.is_empty() && batch.ended.is_empty() {
@@ -630,6 +745,27 @@ impl PartialEq for Kept {
 }
 
 impl Eq for Kept {}
+
+impl Sharing {
+    fn note_end(&self, session: &Session) {
+        let second = self.second.load(Ordering::Relaxed).max(second(session.last_active()));
+        self.ends.lock().insert(*session.hash.head(), second);
+    }
+
+    fn forget(&self, now: i64) {
+        self.second.store(now, Ordering::Relaxed);
+        self.ends.lock().retain(|_, ended| *ended + REMEMBERED_ENDS > now);
+    }
+
+    fn may_look_up(&self, now: i64) -> bool {
+        let mut look_ups = self.look_ups.lock();
+        if look_ups.0 != now {
+            *look_ups = (now, 0);
+        }
+        look_ups.1 += 1;
+        look_ups.1 <= MOST_LOOK_UPS
+    }
+}
 
 impl Unsaved {
     /// At most so many of each.

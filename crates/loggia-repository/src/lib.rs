@@ -275,6 +275,16 @@ impl Repository {
         self.inner.store.save_sessions(put, remove)
     }
 
+    /// One session that was written before.
+    pub fn load_session(&self, hash: &str) -> Result<Option<SessionRow>, StoreError> {
+        self.inner.store.load_session(hash, self.now())
+    }
+
+    /// What another server that shares the store made of sessions since.
+    pub fn session_changes(&self, since: i64) -> Result<store::SessionChanges, StoreError> {
+        self.inner.store.session_changes(since)
+    }
+
     /// The sessions that a restart keeps.
     pub fn load_sessions(&self) -> Result<Vec<SessionRow>, StoreError> {
         self.inner.store.load_sessions(self.now())

@@ -55,6 +55,12 @@ pub trait Store: Send + Sync {
 
     /// Sessions that have not expired at `now`; expired ones are removed.
     fn load_sessions(&self, now: Moment) -> Result<Vec<SessionRow>, StoreError>;
+
+    /// One session that has not expired.
+    fn load_session(&self, hash: &str, now: Moment) -> Result<Option<SessionRow>, StoreError>;
+
+    /// What was written since the change of that number, a bounded part of it at a time.
+    fn session_changes(&self, since: i64) -> Result<SessionChanges, StoreError>;
 }
 
 /// Looks at the ledger and says what to append.
@@ -196,6 +202,16 @@ pub struct SessionRow {
     pub hash: String,
     pub json: String,
     pub expires: Moment,
+}
+
+/// What became of sessions, for another server that shares the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionChanges {
+    pub written: Vec<SessionRow>,
+    /// Hashes.
+    pub ended: Vec<String>,
+    /// Number of the last change that is told of.
+    pub last: i64,
 }
 
 /// Why the store did not do what it was asked.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use loggia_auth::{
-    Credential, CredentialSource, SessionHash, SessionRow, SessionStore, SessionStoreError,
+    Changes, Credential, CredentialSource, SessionHash, SessionRow, SessionStore, SessionStoreError,
 };
 use loggia_model::{Moment, UserKey};
 use loggia_repository::{Repository, store};
@@ -46,12 +46,26 @@ impl SessionStore for StoredSessions {
 
     fn load(&self, _: Moment) -> Result<Vec<SessionRow>, SessionStoreError> {
         let rows = self.0.load_sessions().map_err(|error| SessionStoreError(Box::new(error)))?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|row| {
-                let hash = SessionHash::parse(&row.hash)?;
-                Some(SessionRow { hash, json: row.json, expires: row.expires })
-            })
-            .collect())
+        Ok(rows.into_iter().filter_map(session_row).collect())
     }
+
+    fn find(&self, hash: &SessionHash) -> Result<Option<SessionRow>, SessionStoreError> {
+        let row = self.0.load_session(&hash.text());
+        Ok(row.map_err(|error| SessionStoreError(Box::new(error)))?.and_then(session_row))
+    }
+
+    fn changes(&self, since: i64) -> Result<Changes, SessionStoreError> {
+        let found = self.0.session_changes(since);
+        let found = found.map_err(|error| SessionStoreError(Box::new(error)))?;
+        Ok(Changes {
+            written: found.written.into_iter().filter_map(session_row).collect(),
+            ended: found.ended.iter().filter_map(|hash| SessionHash::parse(hash)).collect(),
+            last: found.last,
+        })
+    }
+}
+
+fn session_row(row: store::SessionRow) -> Option<SessionRow> {
+    let hash = SessionHash::parse(&row.hash)?;
+    Some(SessionRow { hash, json: row.json, expires: row.expires })
 }

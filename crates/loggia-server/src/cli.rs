@@ -85,6 +85,9 @@ struct Serve {
     /// Folder of the prepared demo data sets.
     #[arg(long, value_name = "DIR", env = "LOGGIA_DEMO_FILES")]
     demo_files: Option<PathBuf>,
+    /// Use the data folder together with other servers that are started with this.
+    #[arg(long, env = "LOGGIA_SHARED")]
+    shared: bool,
     /// Address and port to listen on [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR", env = "LOGGIA_LISTEN")]
     listen: Option<SocketAddr>,
@@ -357,6 +360,7 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 log: serve.log,
                 demo: serve.demo,
                 demo_files: serve.demo_files,
+                shared: serve.shared,
                 trusted_proxies: serve.trusted_proxies,
             };
             let settings = resolve(serve.settings.as_deref(), given)?;

@@ -72,13 +72,17 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         Some(address) => Some(Door::open(address, side_door()).await?),
         None => None,
     };
-    let lock = lock_folder(&settings.data)?;
+    let (lock, is_alone) = lock_folder(&settings.data, settings.shared)?;
     if let Some(door) = trusted.take() {
         trusted = Some(for_callers(door, &settings.data)?);
     }
     let opening = settings.clone();
-    let (front, greeting) =
-        tokio::task::spawn_blocking(move || open(&opening)).await.context("while opening")??;
+    let (front, greeting) = tokio::task::spawn_blocking(move || open(&opening, is_alone))
+        .await
+        .context("while opening")??;
+    if settings.shared && is_alone {
+        lock.try_lock_shared().context("cannot share the data folder")?;
+    }
     let front = Arc::new(front);
     if let Some(certificates) = &front.certificates {
         let certificates = Arc::clone(certificates);
@@ -164,9 +168,10 @@ impl Running {
     }
 }
 
-/// Makes this process the only server of a data folder, which is made when it is missing. Two
-/// would each keep their own sessions and sweep each other's half-written files.
-fn lock_folder(data: &Path) -> anyhow::Result<File> {
+/// Makes this process the only server of a data folder, or one of those that share it, and says
+/// whether it is alone so far. The folder is made when it is missing. Two that do not know of each
+/// other would each keep their own sessions and sweep each other's half-written files.
+fn lock_folder(data: &Path, shared: bool) -> anyhow::Result<(File, bool)> {
     private_file::make_folder(data)?;
     let path = data.join("loggia.lock");
     let lock = File::options()
@@ -175,11 +180,14 @@ fn lock_folder(data: &Path) -> anyhow::Result<File> {
         .write(true)
         .open(&path)
         .with_context(|| format!("cannot open {}", path.display()))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
+    let alone = lock.try_lock();
+    let is_alone = alone.is_ok();
+    // The first of several gives the lock up for a shared one when it has tidied up.
+    match if shared && !is_alone { lock.try_lock_shared() } else { alone } {
+        Ok(()) => Ok((lock, is_alone)),
         Err(TryLockError::WouldBlock) => anyhow::bail!(
-            "another loggia serves the data folder {}; stop it, or choose another folder with \
-             --data",
+            "another loggia serves the data folder {}; stop it, choose another folder with --data, \
+             or start both with --shared",
             data.display()
         ),
         Err(TryLockError::Error(error)) => {
@@ -232,10 +240,13 @@ fn certificates(settings: &Settings) -> anyhow::Result<Option<Arc<Certificates>>
     Ok(Some(Certificates::open(source, clock::wall())?))
 }
 
-fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
+fn open(settings: &Settings, is_alone: bool) -> anyhow::Result<(Front, String)> {
     let certificates = certificates(settings)?;
     let repository = open_repository(&settings.data)?;
-    repository.sweep_data().context("cannot sweep what a crash left of data files")?;
+    if is_alone {
+        // Another server's half-written files look like what a crash left.
+        repository.sweep_data().context("cannot sweep what a crash left of data files")?;
+    }
     let engine = engine(&repository, settings.demo_files.as_deref());
     let greeting = if settings.demo {
         demo::lay_out(&repository, &engine, &settings.data)
@@ -244,7 +255,8 @@ fn open(settings: &Settings) -> anyhow::Result<(Front, String)> {
         String::new()
     };
     let steady = Arc::new(clock::steady());
-    let sessions = Sessions::new(Box::new(StoredSessions(repository.clone())));
+    let store = Box::new(StoredSessions(repository.clone()));
+    let sessions = if settings.shared { Sessions::shared(store) } else { Sessions::new(store) };
     let restored = sessions.restore(steady()).context("cannot restore the sessions")?;
     if restored > 0 {
         info!(restored, "{restored} sessions go on");
@@ -316,6 +328,9 @@ async fn keep_house(front: Arc<Front>, mut stop: watch::Receiver<bool>) {
             worker.hub_bodies.sweep();
             if let Err(error) = worker.proxy.sessions().save() {
                 warn!(%error, "sessions wait for the store");
+            }
+            if let Err(error) = worker.proxy.sessions().follow(worker.proxy.now()) {
+                warn!(%error, "cannot look for sessions of other servers");
             }
             if let Err(error) = worker.repository.refresh() {
                 warn!(%error, "cannot look for changes by other processes");

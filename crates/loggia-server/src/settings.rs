@@ -30,6 +30,8 @@ pub struct Settings {
     /// Puts the demo content into a new site and prints who its people are.
     pub demo: bool,
     /// Folder of the prepared demo data sets; load scripts reach it as `lib://Demo`.
+    /// Other servers use the same data folder, all of them with this setting.
+    pub shared: bool,
     pub demo_files: Option<PathBuf>,
     /// Forwarders that are believed when they name the client.
     pub trusted_proxies: Vec<Network>,
@@ -79,6 +81,7 @@ pub struct Given {
     pub log: Option<LogFormat>,
     pub demo: bool,
     pub demo_files: Option<PathBuf>,
+    pub shared: bool,
     pub trusted_proxies: Vec<Network>,
 }
 
@@ -94,6 +97,7 @@ struct File {
     operator_listen: Option<SocketAddr>,
     data: Option<PathBuf>,
     log: Option<LogFormat>,
+    shared: bool,
     trusted_proxies: Vec<String>,
     default_directory: Option<String>,
     outside_allow: Vec<String>,
@@ -124,6 +128,7 @@ impl Default for Settings {
             log: LogFormat::Text,
             demo: false,
             demo_files: None,
+            shared: false,
             trusted_proxies: Vec::new(),
             default_directory: "LOGGIA".to_owned(),
             outside_allow: Vec::new(),
@@ -194,6 +199,7 @@ fn combine(file: File, given: Given) -> anyhow::Result<Settings> {
         log: given.log.or(file.log).unwrap_or(default.log),
         demo: given.demo,
         demo_files: given.demo_files,
+        shared: given.shared || file.shared,
         trusted_proxies,
         default_directory: file.default_directory.unwrap_or(default.default_directory),
         outside_allow,

@@ -10,7 +10,8 @@ use loggia_model::{AppId, Caller, Moment, ObjectId, UserId};
 use super::ProposedChange;
 use crate::manage::{ManageError, Violation};
 use crate::store::{
-    Change, Charged, Decide, Ledger, ObjectProperties, SessionRow, Store, StoreError, StoredSite,
+    Change, Charged, Decide, Ledger, ObjectProperties, SessionChanges, SessionRow, Store,
+    StoreError, StoredSite,
 };
 use crate::{Repository, Settings, Site, VirtualProxyEdit};
 
@@ -234,6 +235,14 @@ impl Store for DraftStore {
     }
 
     fn load_sessions(&self, _: Moment) -> Result<Vec<SessionRow>, StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+
+    fn load_session(&self, _: &str, _: Moment) -> Result<Option<SessionRow>, StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+
+    fn session_changes(&self, _: i64) -> Result<SessionChanges, StoreError> {
         Err(StoreError::ReadOnly)
     }
 }

@@ -23,8 +23,8 @@ use rusqlite::{
 use loggia_model::{AppId, Moment, ObjectId, PoolId, UserId};
 
 use super::{
-    Change, Charged, Decide, Ledger, LedgerRow, ObjectProperties, SessionRow, Store, StoreError,
-    StoredRule, StoredSite,
+    Change, Charged, Decide, Ledger, LedgerRow, ObjectProperties, SessionChanges, SessionRow,
+    Store, StoreError, StoredRule, StoredSite,
 };
 
 /// How long a writer waits for another process that writes to the same file.
@@ -252,22 +252,77 @@ impl Store for SqliteStore {
 
     fn save_sessions(&self, put: &[SessionRow], remove: &[String]) -> Result<(), StoreError> {
         self.write(|transaction| {
+            let mut number: i64 = transaction
+                .query_row("SELECT last FROM session_numbers", [], |row| row.get(0))
+                .map_err(failed)?;
             let mut upsert = transaction
                 .prepare_cached(
-                    "INSERT INTO sessions (hash, json, expires) VALUES (?1, ?2, ?3) ON CONFLICT \
-                     (hash) DO UPDATE SET json = excluded.json, expires = excluded.expires",
+                    "INSERT INTO sessions (hash, json, expires, number) VALUES (?1, ?2, ?3, ?4) \
+                     ON CONFLICT (hash) DO UPDATE SET json = excluded.json, \
+                     expires = excluded.expires, number = excluded.number",
                 )
                 .map_err(failed)?;
             for row in put {
-                upsert.execute(params![row.hash, row.json, row.expires.0]).map_err(failed)?;
+                number += 1;
+                upsert
+                    .execute(params![row.hash, row.json, row.expires.0, number])
+                    .map_err(failed)?;
             }
             let mut delete = transaction
                 .prepare_cached("DELETE FROM sessions WHERE hash = ?1")
                 .map_err(failed)?;
+            let mut tell = transaction
+                .prepare_cached("INSERT INTO ended_sessions (number, hash) VALUES (?1, ?2)")
+                .map_err(failed)?;
             for hash in remove {
                 delete.execute([hash]).map_err(failed)?;
+                number += 1;
+                tell.execute(params![number, hash]).map_err(failed)?;
             }
+            // Other servers look every second: so many changes are behind everybody.
+            transaction
+                .execute("DELETE FROM ended_sessions WHERE number <= ?1", [number - TOLD_ENDS])
+                .map_err(failed)?;
+            transaction
+                .execute("UPDATE session_numbers SET last = ?1", [number])
+                .map_err(failed)?;
             Ok(())
+        })
+    }
+
+    fn load_session(&self, hash: &str, now: Moment) -> Result<Option<SessionRow>, StoreError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT hash, json, expires FROM sessions WHERE hash = ?1 AND expires > ?2",
+                )
+                .map_err(failed)?
+                .query_row(params![hash, now.0], session_row)
+                .optional()
+                .map_err(failed)
+        })
+    }
+
+    fn session_changes(&self, since: i64) -> Result<SessionChanges, StoreError> {
+        self.read(|connection| {
+            // One statement, one state: nothing may come in between.
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT hash, json, expires, number FROM sessions WHERE number > ?1 UNION ALL \
+                     SELECT hash, NULL, 0, number FROM ended_sessions WHERE number > ?1 \
+                     ORDER BY number LIMIT 10000",
+                )
+                .map_err(failed)?;
+            let mut changes = SessionChanges { last: since, ..SessionChanges::default() };
+            let mut rows = statement.query([since]).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                changes.last = row.get(3).map_err(failed)?;
+                match row.get::<_, Option<String>>(1).map_err(failed)? {
+                    Some(_) => changes.written.push(session_row(row).map_err(failed)?),
+                    None => changes.ended.push(row.get(0).map_err(failed)?),
+                }
+            }
+            Ok(changes)
         })
     }
 
@@ -283,18 +338,17 @@ impl Store for SqliteStore {
             let mut statement = connection
                 .prepare_cached("SELECT hash, json, expires FROM sessions WHERE expires > ?1")
                 .map_err(failed)?;
-            let rows = statement
-                .query_map([now.0], |row| {
-                    Ok(SessionRow {
-                        hash: row.get(0)?,
-                        json: row.get(1)?,
-                        expires: Moment(row.get(2)?),
-                    })
-                })
-                .map_err(failed)?;
+            let rows = statement.query_map([now.0], session_row).map_err(failed)?;
             rows.collect::<Result<_, _>>().map_err(failed)
         })
     }
+}
+
+/// Ends of sessions that are kept for other servers to see.
+const TOLD_ENDS: i64 = 1_000_000;
+
+fn session_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<SessionRow> {
+    Ok(SessionRow { hash: row.get(0)?, json: row.get(1)?, expires: Moment(row.get(2)?) })
 }
 
 /// The ledger inside a transaction.

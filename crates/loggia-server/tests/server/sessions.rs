@@ -128,3 +128,36 @@ async fn a_blocked_person_gets_no_further_answer_on_an_open_socket() {
     assert_eq!(refused["error"]["code"], 5, "{refused}");
     notified(&mut socket, "OnSessionClosed").await;
 }
+
+#[tokio::test]
+async fn servers_that_share_a_folder_share_their_sessions() {
+    let (hub, other) = Hub::pair().await;
+    let second = other.address;
+    assert!(hub.second_server().await.contains("--shared"), "others must know of each other");
+    let ana = hub.user("ana", "").await;
+    assert_eq!(ana.at(second).who("").await, "LOGGIA\\ana", "at once");
+    let (mut socket, opened) = open(&hub.user("ana", "").await.at(second), "").await;
+    assert!(opened.get("error").is_none(), "{opened}");
+
+    // Logged out at the one, dead at the other as soon as that looks, which it does each second.
+    let follow = |front: std::sync::Arc<loggia_server::front::Front>| async move {
+        let look = move || front.proxy.sessions().follow(front.proxy.now()).unwrap();
+        tokio::task::spawn_blocking(look).await.unwrap();
+    };
+    let mut leaving = hub.user("ana", "").await;
+    let mut left = leaving.at(second);
+    assert_eq!(left.who("").await, "LOGGIA\\ana");
+    leaving.log_out("").await;
+    follow(other.front.clone()).await;
+    assert_eq!(left.who("").await, "nobody");
+    follow(hub.running.front.clone()).await;
+    assert_eq!(hub.running.front.proxy.sessions().count_of(ANA), 2);
+
+    // The first goes away for good; whoever signed in there stays in.
+    let Hub { running, .. } = hub;
+    running.stop().await;
+    assert_eq!(ana.at(second).who("").await, "LOGGIA\\ana");
+    let answer = socket.ask(9, -1, "EngineVersion", json!([])).await;
+    assert!(answer.get("error").is_none(), "{answer}");
+    other.stop().await;
+}

@@ -91,6 +91,17 @@ impl Hub {
         Hub { running, data }
     }
 
+    /// Two servers that share a folder.
+    pub(crate) async fn pair() -> (Hub, Running) {
+        let data = tempfile::tempdir().unwrap();
+        let shared = || Settings { shared: true, ..settings(&data, false) };
+        let running = start(shared()).await.unwrap();
+        let repository = running.front.repository.clone();
+        tokio::task::spawn_blocking(move || furnish(&repository)).await.unwrap();
+        let other = start(shared()).await.unwrap();
+        (Hub { running, data }, other)
+    }
+
     /// What a second server on the same folder says instead of starting.
     pub(crate) async fn second_server(&self) -> String {
         start(settings(&self.data, false))
@@ -268,6 +279,11 @@ fn make_rule(
 }
 
 impl Person {
+    /// The same browser, led to another server.
+    pub(crate) fn at(&self, address: SocketAddr) -> Person {
+        Person { address, ..self.clone() }
+    }
+
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.send("GET", path, &[], "").await
     }

@@ -6,10 +6,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{StoreError, failed};
 
 /// Step `n` is entry `n - 1`.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_user_directories.sql"),
     include_str!("migrations/0003_proxy_services.sql"),
+    include_str!("migrations/0004_shared_sessions.sql"),
 ];
 
 /// The schema number of this release.
