@@ -12,8 +12,8 @@ use loggia_auth::{FormScheme, LdapScheme, Outside, Passwords, Scheme, Sessions};
 use loggia_proxy::page::Templates;
 use loggia_proxy::{Ingredients, Proxy};
 use loggia_qix::Engine;
-use loggia_repository::Repository;
 use loggia_repository::store::sqlite::SqliteStore;
+use loggia_repository::{Repository, Site};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -23,7 +23,7 @@ use crate::authority::{Authority, Names};
 use crate::directories::{self, LdapDirectories, SiteDirectories};
 use crate::front::Front;
 use crate::hub_bodies::HubBodies;
-use crate::listen::{Crowd, Door, FAREWELL};
+use crate::listen::{Crowd, Door, FAREWELL, HeadLimits};
 use crate::operator::Counts;
 use crate::settings::{Settings, Tls};
 use crate::tls::{CertificateSource, Certificates};
@@ -88,6 +88,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         let certificates = Arc::clone(certificates);
         public = public.encrypted(tls::public_config(certificates)?);
     }
+    let repository = front.repository.clone();
+    public = public.limited(Arc::new(move || head_limits(&repository.site())));
     let (stopping, stop) = watch::channel(false);
     tokio::spawn(keep_house(Arc::clone(&front), stop.clone()));
     let directories = LdapDirectories::new(tokio::runtime::Handle::current(), stop.clone());
@@ -226,6 +228,16 @@ pub(crate) fn engine(repository: &Repository, demo_files: Option<&Path>) -> Engi
 
 fn repository_settings(data: &Path) -> loggia_repository::Settings {
     loggia_repository::Settings::new(data)
+}
+
+/// What the proxy service's settings say of requests; a change holds for the next connection.
+fn head_limits(site: &Site) -> HeadLimits {
+    let service = site.proxy_service();
+    HeadLimits {
+        bytes: service.max_header_bytes as usize,
+        lines: service.max_header_lines as usize,
+        idle: Duration::from_secs(u64::from(service.keep_alive_seconds)),
+    }
 }
 
 /// The certificate of the public listener, where it is encrypted.

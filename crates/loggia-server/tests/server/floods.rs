@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use loggia_repository::ProxyServiceEdit;
 use loggia_server::settings::Tls;
 use loggia_server::tls::provider;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{APP, Hub, Person};
+use crate::support::{APP, Hub, Person, server_itself};
 
 /// Reads until the other end closes, and says after how many seconds of the runtime's time.
 async fn closed_after(stream: &mut (impl AsyncRead + Unpin)) -> u64 {
@@ -141,6 +142,27 @@ async fn handshakes_and_heads_of_sixty_four_kilobytes_are_refused() {
         }
     }
     assert_eq!(hub.sessions(), 0);
+}
+
+#[tokio::test]
+async fn limits_of_the_proxy_service_hold_at_the_next_connection() {
+    let hub = Hub::start().await;
+    let get = |lines: usize, size: usize| {
+        let lines = "X: y\r\n".repeat(lines);
+        let head = format!("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{lines}");
+        format!("{head}Y: {}\r\n\r\n", "y".repeat(size))
+    };
+    let ask = async |lines, size| hub.raw(get(lines, size).as_bytes()).await[9..12].to_owned();
+    assert_eq!((ask(50, 0).await, ask(0, 9_000).await), ("200".into(), "200".into()));
+    let edit = ProxyServiceEdit {
+        max_header_lines: Some(20),
+        max_header_bytes: Some(4_096),
+        ..ProxyServiceEdit::default()
+    };
+    let service = hub.repository().site().proxy_service().id;
+    hub.repository().update_proxy_service(&server_itself(), service, None, edit).unwrap();
+    assert_eq!((ask(50, 0).await, ask(0, 9_000).await), ("431".into(), "431".into()));
+    assert_eq!(ask(10, 1_000).await, "200");
 }
 
 #[tokio::test]
