@@ -22,19 +22,55 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item =
         .take(MOST_OF_A_NAME)
 }
 
+/// What the name of a cookie begins with that browsers take from this very host only, over HTTPS,
+/// for every path: no sibling host can set another one in its place.
+const HOST_ONLY: &str = "__Host-";
+
+/// The values that may be sessions of this entrance, the most trustworthy first. The plain name is
+/// read as well: clients that are no browsers know only that one.
+pub fn sessions<'a>(
+    headers: &'a HeaderMap,
+    entrance: &VirtualProxy,
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let plain = entrance.session_cookie.as_str();
+    let of = |name: &str| values(headers, name).collect::<Vec<_>>();
+    of(&format!("{HOST_ONLY}{plain}")).into_iter().chain(of(plain))
+}
+
 /// The line that gives a browser its session at this entrance, until the browser closes.
 #[must_use]
 pub fn session(entrance: &VirtualProxy, secret: &str, is_secure: bool) -> Option<HeaderValue> {
-    let same_site = if is_secure { entrance.same_site_https } else { entrance.same_site_http };
-    let name = &entrance.session_cookie;
-    line(name, secret, entrance, is_secure, same_site, None)
+    session_line(entrance, secret, is_secure, None)
 }
 
 /// The line that takes the session cookie away.
 #[must_use]
 pub fn no_session(entrance: &VirtualProxy, is_secure: bool) -> Option<HeaderValue> {
-    let same_site = if is_secure { entrance.same_site_https } else { entrance.same_site_http };
-    line(&entrance.session_cookie, "", entrance, is_secure, same_site, Some(0))
+    session_line(entrance, "", is_secure, Some(0))
+}
+
+fn session_line(
+    entrance: &VirtualProxy,
+    secret: &str,
+    came_encrypted: bool,
+    max_age: Option<u32>,
+) -> Option<HeaderValue> {
+    let (is_secure, same_site) = if came_encrypted {
+        (entrance.is_secure_https, entrance.same_site_https)
+    } else {
+        (entrance.is_secure_http, entrance.same_site_http)
+    };
+    let domain = Some(entrance.cookie_domain.as_str()).filter(|domain| !domain.is_empty());
+    // Only the default entrance's cookie is for every path. One name serves HTTP and HTTPS alike
+    // elsewhere; the original's `-HTTP` suffix is not needed, since each cookie is tried.
+    let is_host_only =
+        came_encrypted && is_secure && domain.is_none() && entrance.prefix.is_default();
+    let name = if is_host_only {
+        format!("{HOST_ONLY}{}", entrance.session_cookie)
+    } else {
+        entrance.session_cookie.clone()
+    };
+    line(&name, secret, entrance, Flags { is_secure, same_site, domain, max_age })
 }
 
 /// The name of the cookie that binds a login form to the browser that asked for it.
@@ -46,7 +82,7 @@ pub fn form_name(entrance: &VirtualProxy) -> String {
 /// The line that binds a login form to a browser which has no session yet.
 #[must_use]
 pub fn form(entrance: &VirtualProxy, secret: &str, is_secure: bool) -> Option<HeaderValue> {
-    line(&form_name(entrance), secret, entrance, is_secure, SameSite::Strict, Some(3_600))
+    line(&form_name(entrance), secret, entrance, Flags::own(is_secure, SameSite::Strict, 3_600))
 }
 
 /// What the cookie says that keeps single sign-on from being tried again and again.
@@ -68,13 +104,13 @@ pub fn has_left(entrance: &VirtualProxy, headers: &HeaderMap) -> bool {
 /// The line that remembers for a while that single sign-on was tried.
 #[must_use]
 pub fn tried(entrance: &VirtualProxy, is_secure: bool) -> Option<HeaderValue> {
-    line(&silent_name(entrance), TRIED, entrance, is_secure, SameSite::Lax, Some(600))
+    line(&silent_name(entrance), TRIED, entrance, Flags::own(is_secure, SameSite::Lax, 600))
 }
 
 /// The line that remembers for a while that somebody logged out on purpose.
 #[must_use]
 pub fn left(entrance: &VirtualProxy, is_secure: bool) -> Option<HeaderValue> {
-    line(&silent_name(entrance), LEFT, entrance, is_secure, SameSite::Lax, Some(600))
+    line(&silent_name(entrance), LEFT, entrance, Flags::own(is_secure, SameSite::Lax, 600))
 }
 
 fn silent_name(entrance: &VirtualProxy) -> String {
@@ -125,21 +161,33 @@ fn waits_name(entrance: &VirtualProxy) -> String {
 /// The line that takes the form's cookie away.
 #[must_use]
 pub fn no_form(entrance: &VirtualProxy, is_secure: bool) -> Option<HeaderValue> {
-    line(&form_name(entrance), "", entrance, is_secure, SameSite::Strict, Some(0))
+    line(&form_name(entrance), "", entrance, Flags::own(is_secure, SameSite::Strict, 0))
 }
 
-fn line(
-    name: &str,
-    value: &str,
-    entrance: &VirtualProxy,
+/// What a cookie says beside its name, value and path.
+struct Flags<'a> {
     is_secure: bool,
     same_site: SameSite,
+    domain: Option<&'a str>,
     max_age: Option<u32>,
-) -> Option<HeaderValue> {
+}
+
+impl Flags<'_> {
+    /// Of a cookie that is for the server alone, whatever the entrance says of sessions.
+    fn own(is_secure: bool, same_site: SameSite, max_age: u32) -> Flags<'static> {
+        Flags { is_secure, same_site, domain: None, max_age: Some(max_age) }
+    }
+}
+
+fn line(name: &str, value: &str, entrance: &VirtualProxy, flags: Flags<'_>) -> Option<HeaderValue> {
+    let Flags { is_secure, same_site, domain, max_age } = flags;
     // Narrower than the host: an entrance's cookie is never sent to another entrance, except the
     // default one's, which has another name.
     let path = if entrance.prefix.is_default() { "/".to_owned() } else { entrance.prefix.base() };
     let mut text = format!("{name}={value}; Path={path}; HttpOnly");
+    if let Some(domain) = domain {
+        text.push_str(&format!("; Domain={domain}"));
+    }
     if is_secure {
         text.push_str("; Secure");
     }

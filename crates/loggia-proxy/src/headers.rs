@@ -1,5 +1,6 @@
 //! Headers that protect the pages we send.
 
+use http::Response;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use loggia_model::entity::VirtualProxy;
 
@@ -33,11 +34,62 @@ pub fn protect(headers: &mut HeaderMap) {
 }
 
 /// Headers of a page, which is never kept by a cache: it holds somebody's name and token.
-pub fn page(headers: &mut HeaderMap, kind: PageKind) {
+pub fn page<T>(response: &mut Response<T>, kind: PageKind) {
+    response.extensions_mut().insert(kind);
+    let headers = response.headers_mut();
     let policy = if kind == PageKind::Viewer { VIEWER } else { STRICT };
     set(headers, header::CONTENT_TYPE, "text/html; charset=utf-8");
     set(headers, header::CONTENT_SECURITY_POLICY, policy);
     set(headers, header::CACHE_CONTROL, "no-store");
+}
+
+/// A year, as browsers remember it.
+const ALWAYS_ENCRYPTED: &str = "max-age=31536000";
+
+/// What an entrance adds to [`protect`]: over TLS, that browsers stay there; and who may show its
+/// hub and its apps in frames. Pages that ask for a password or tell of a refusal are never shown
+/// in a foreign frame, where they could be covered by something else.
+pub fn of_entrance<T>(response: &mut Response<T>, entrance: &VirtualProxy, is_secure: bool) {
+    let kind = response.extensions().get::<PageKind>().copied();
+    let headers = response.headers_mut();
+    if is_secure {
+        set(headers, header::STRICT_TRANSPORT_SECURITY, ALWAYS_ENCRYPTED);
+    }
+    let policy = match kind {
+        Some(PageKind::Hub) => STRICT,
+        Some(PageKind::Viewer) => VIEWER,
+        Some(PageKind::Login | PageKind::Message) | None => return,
+    };
+    let hosts = frame_ancestors(&entrance.host_allow_list);
+    if hosts.is_empty() {
+        return;
+    }
+    if let Ok(policy) = HeaderValue::from_str(&format!("{policy}{hosts}")) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        // It knows no list; browsers that know the policy ignore it anyway.
+        headers.remove(header::X_FRAME_OPTIONS);
+        // A page that isolates itself takes frames from elsewhere only if they say so.
+        set(headers, HeaderName::from_static("cross-origin-resource-policy"), "cross-origin");
+    }
+}
+
+/// The hosts of an allow list as a policy writes them, with a space before each. An entry without
+/// a port means every port, as it does for sockets. Policies know no addresses of version 6.
+fn frame_ancestors(allow_list: &[String]) -> String {
+    let mut hosts = String::new();
+    for entry in allow_list {
+        let entry = entry.trim();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.:*".contains(c);
+        if entry.is_empty() || !entry.chars().all(is_plain) {
+            continue;
+        }
+        hosts.push(' ');
+        hosts.push_str(entry);
+        if !entry.contains(':') {
+            hosts.push_str(":*");
+        }
+    }
+    hosts
 }
 
 /// The entrance's own additional lines, `Name: value` each. Lines that are no header, and headers
@@ -65,4 +117,22 @@ pub fn additional(headers: &mut HeaderMap, entrance: &VirtualProxy) {
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     headers.insert(name, HeaderValue::from_static(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_listed_hosts_may_frame_and_nothing_else_gets_into_the_policy() {
+        for (list, expected) in [
+            (&[][..], ""),
+            (&["portal.example"], " portal.example:*"),
+            (&["portal.example:8443", "*.example.org"], " portal.example:8443 *.example.org:*"),
+            (&["[::1]:80", "a; script-src *", "", "a b"], ""),
+        ] {
+            let list: Vec<String> = list.iter().map(|&entry| entry.to_owned()).collect();
+            assert_eq!(frame_ancestors(&list), expected, "{list:?}");
+        }
+    }
 }

@@ -311,7 +311,7 @@ impl Form {
 #[must_use]
 pub fn page_response(templates: &Templates, page: &Page) -> Response {
     let mut response = Response::new(Body::from(templates.fill(page)));
-    headers::page(response.headers_mut(), page.kind);
+    headers::page(&mut response, page.kind);
     response
 }
 
@@ -319,7 +319,7 @@ pub fn page_response(templates: &Templates, page: &Page) -> Response {
 #[must_use]
 pub fn written_page(kind: PageKind, html: String) -> Response {
     let mut response = Response::new(Body::from(html));
-    headers::page(response.headers_mut(), kind);
+    headers::page(&mut response, kind);
     response
 }
 

@@ -227,6 +227,7 @@ impl Proxy {
             response.headers_mut().append(header::SET_COOKIE, cookie.clone());
         }
         headers::protect(response.headers_mut());
+        headers::of_entrance(response, &entered.entrance, entered.screened.is_secure);
         headers::additional(response.headers_mut(), &entered.entrance);
     }
 
@@ -297,8 +298,7 @@ impl Proxy {
         now: Moment,
         claimed: &Claimed,
     ) -> Passage {
-        let cookie_name = entrance.session_cookie.clone();
-        let cookies: Vec<&str> = cookie::values(&parts.headers, &cookie_name).collect();
+        let cookies: Vec<&str> = cookie::sessions(&parts.headers, &entrance).collect();
         let session =
             cookies.iter().find_map(|value| self.shared.sessions.find(value, entrance.id, now));
         let ask = Ask {

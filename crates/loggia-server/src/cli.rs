@@ -51,6 +51,9 @@ enum Command {
     /// Directories that people are taken over from.
     #[command(subcommand)]
     Directory(DirectoryCommand),
+    /// Entrances, for when nobody can come in to set them right.
+    #[command(subcommand)]
+    Entrance(EntranceCommand),
     /// Who apps and their sheets are for.
     #[command(subcommand)]
     App(AppCommand),
@@ -213,6 +216,18 @@ enum StreamCommand {
         /// Only tell what the change would do.
         #[arg(long)]
         preview: bool,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum EntranceCommand {
+    /// Let people sign in by the built-in form again, whatever was set: the way back in when a
+    /// sign-in method shuts everybody out.
+    SignInByForm {
+        /// The first word of the entrance's address; empty for the default one.
+        prefix: Prefix,
         #[command(flatten)]
         data: DataFolder,
     },
@@ -425,6 +440,10 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 (false, false) => Wish::Set(!off),
             };
             sharing::stream_public(&data_folder(data)?, &stream, &wish)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Entrance(EntranceCommand::SignInByForm { prefix, data }) => {
+            commands::sign_in_by_form(&data_folder(data)?, &prefix)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Directory(command) => {

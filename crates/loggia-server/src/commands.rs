@@ -6,8 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use loggia_auth::Passwords;
+use loggia_model::entity::{AnonymousMode, AuthenticationMethod};
 use loggia_model::{AppId, Caller, InternalAccount, Prefix, UserKey};
-use loggia_repository::{AnonymousReport, Exposure, GateOutcome, RecordedExposure, UserEdit};
+use loggia_repository::{
+    AnonymousReport, Exposure, GateOutcome, RecordedExposure, TicketEdit, UserEdit,
+    VirtualProxyEdit,
+};
 use serde_json::json;
 
 use crate::cli::{ExposureFormat, ReportFormat, say};
@@ -94,6 +98,29 @@ pub(crate) fn set_password(settings: &Settings, user: &str, password: &str) -> a
     let caller = Caller::internal(InternalAccount::Repository);
     repository.set_password(&caller, found.id, &hash)?;
     say(&format!("The password of {key} is set.\n"))
+}
+
+/// Lets people sign in at an entrance by the built-in form. The settings of the other methods stay
+/// as they are.
+pub(crate) fn sign_in_by_form(data: &Path, prefix: &Prefix) -> anyhow::Result<()> {
+    let repository = open_repository(data)?;
+    let site = repository.site();
+    let Some(entrance) = site.entrance_anywhere(prefix) else {
+        let mut known: Vec<_> =
+            site.virtual_proxies().map(|known| format!("{:?}", known.prefix.as_str())).collect();
+        known.sort();
+        bail!("there is no entrance {:?}; there are: {}", prefix.as_str(), known.join(", "));
+    };
+    let edit = VirtualProxyEdit {
+        method: Some(AuthenticationMethod::Ticket),
+        ticket: TicketEdit { module_uri: Some(String::new()), ..TicketEdit::default() },
+        // Where only visitors come in, a form would be of no use.
+        anonymous: (entrance.anonymous == AnonymousMode::Always).then_some(AnonymousMode::Allowed),
+        ..VirtualProxyEdit::default()
+    };
+    let caller = Caller::internal(InternalAccount::Repository);
+    repository.update_virtual_proxy(&caller, entrance.id, None, edit)?;
+    say(&format!("People sign in by the form at {}/login now.\n", prefix.base()))
 }
 
 /// Runs an app's load script.

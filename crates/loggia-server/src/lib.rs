@@ -18,6 +18,7 @@ mod commands;
 mod connection;
 mod demo;
 mod directories;
+mod examine;
 mod explain;
 pub mod front;
 mod hub_bodies;

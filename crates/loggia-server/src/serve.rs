@@ -27,7 +27,7 @@ use crate::listen::{Crowd, Door, FAREWELL, HeadLimits};
 use crate::operator::Counts;
 use crate::settings::{Settings, Tls};
 use crate::tls::{CertificateSource, Certificates};
-use crate::{clock, demo, operator, private_file, redirecting, saml, tls, trusted, web};
+use crate::{clock, demo, examine, operator, private_file, redirecting, saml, tls, trusted, web};
 
 /// A server that listens.
 pub struct Running {
@@ -255,6 +255,7 @@ fn certificates(settings: &Settings) -> anyhow::Result<Option<Arc<Certificates>>
 fn open(settings: &Settings, is_alone: bool) -> anyhow::Result<(Front, String)> {
     let certificates = certificates(settings)?;
     let repository = open_repository(&settings.data)?;
+    repository.examine_entrances_with(examine::entrance);
     if is_alone {
         // Another server's half-written files look like what a crash left.
         repository.sweep_data().context("cannot sweep what a crash left of data files")?;
