@@ -10,7 +10,10 @@ use loggia_model::entity::{SameSite, VirtualProxy};
 const MOST_OF_A_NAME: usize = 4;
 
 /// The values of the cookies of that name, in the order sent.
-pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+pub fn values<'a, 'n>(
+    headers: &'a HeaderMap,
+    name: &'n str,
+) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -28,13 +31,10 @@ const HOST_ONLY: &str = "__Host-";
 
 /// The values that may be sessions of this entrance, the most trustworthy first. The plain name is
 /// read as well: clients that are no browsers know only that one.
-pub fn sessions<'a>(
-    headers: &'a HeaderMap,
-    entrance: &VirtualProxy,
-) -> impl Iterator<Item = &'a str> + use<'a> {
+pub fn sessions<'a>(headers: &'a HeaderMap, entrance: &VirtualProxy) -> Vec<&'a str> {
     let plain = entrance.session_cookie.as_str();
-    let of = |name: &str| values(headers, name).collect::<Vec<_>>();
-    of(&format!("{HOST_ONLY}{plain}")).into_iter().chain(of(plain))
+    let host_only = format!("{HOST_ONLY}{plain}");
+    values(headers, &host_only).chain(values(headers, plain)).collect()
 }
 
 /// The line that gives a browser its session at this entrance, until the browser closes.
@@ -133,7 +133,7 @@ pub fn browsers(
 /// from another site, so the cookie must not be a strict one.
 #[must_use]
 pub fn browser(entrance: &VirtualProxy, secret: &str, is_secure: bool) -> Option<HeaderValue> {
-    line(&browser_name(entrance), secret, entrance, is_secure, SameSite::Lax, Some(3_600))
+    line(&browser_name(entrance), secret, entrance, Flags::own(is_secure, SameSite::Lax, 3_600))
 }
 
 fn browser_name(entrance: &VirtualProxy) -> String {
@@ -151,7 +151,7 @@ pub fn waits(entrance: &VirtualProxy, headers: &HeaderMap) -> u8 {
 #[must_use]
 pub fn waited(entrance: &VirtualProxy, times: u8, is_secure: bool) -> Option<HeaderValue> {
     let name = waits_name(entrance);
-    line(&name, &times.to_string(), entrance, is_secure, SameSite::Lax, Some(300))
+    line(&name, &times.to_string(), entrance, Flags::own(is_secure, SameSite::Lax, 300))
 }
 
 fn waits_name(entrance: &VirtualProxy) -> String {

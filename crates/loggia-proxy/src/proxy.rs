@@ -298,7 +298,7 @@ impl Proxy {
         now: Moment,
         claimed: &Claimed,
     ) -> Passage {
-        let cookies: Vec<&str> = cookie::sessions(&parts.headers, &entrance).collect();
+        let cookies = cookie::sessions(&parts.headers, &entrance);
         let session =
             cookies.iter().find_map(|value| self.shared.sessions.find(value, entrance.id, now));
         let ask = Ask {

@@ -1,10 +1,10 @@
 //! Can what an entrance is given be used? Asked before it is saved, by those who will use it.
 
-use loggia_auth::JwtKeys;
+use loggia_auth::{JwtKeys, saml};
 use loggia_model::entity::VirtualProxy;
 use loggia_repository::Violation;
 
-/// What is wrong with the keys of an entrance. Keys that have to be fetched are not looked at: what
+/// What is wrong with the keys and the metadata of an entrance. Keys that have to be fetched are not looked at: what
 /// is there now may be gone tomorrow, and the entrance says in the log when it cannot get them.
 pub(crate) fn entrance(entrance: &VirtualProxy) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -14,6 +14,12 @@ pub(crate) fn entrance(entrance: &VirtualProxy) -> Vec<Violation> {
         && let Err(problem) = JwtKeys::parse(key, &entrance.jwt.algorithms)
     {
         found.push(Violation::new("jwtPublicKeyCertificate", problem.to_string()));
+    }
+    let metadata = entrance.saml.idp_metadata.as_str();
+    if !metadata.is_empty()
+        && let Err(problem) = saml::check_metadata(metadata)
+    {
+        found.push(Violation::new("samlMetadataIdP", problem));
     }
     found
 }

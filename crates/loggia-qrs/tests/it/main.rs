@@ -1,6 +1,7 @@
 //! How the REST interface behaves, in one binary.
 
 mod audit;
+mod entrances;
 mod fixture;
 mod impact;
 mod requests;

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod directories;
+mod entrances;
 mod explain;
 mod exposure;
 mod fixture;

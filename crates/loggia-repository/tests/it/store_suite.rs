@@ -4,17 +4,19 @@ use std::path::Path;
 
 use loggia_licence::{Drawn, HolderKey, MeterKey, PoolView, Visit};
 use loggia_model::entity::{
-    App, AppObject, DirectoryKind, GroupSettings, Hidden, LicencePool, PoolKind, RuleCategory,
-    RuleOrigin, Stamp, Stream, SyncSchedule, SystemRule, User, UserDirectory,
+    App, AppObject, DirectoryKind, GroupSettings, Hidden, LicencePool, PoolKind, ProxyService,
+    RuleCategory, RuleOrigin, Stamp, Stream, SyncSchedule, SystemRule, User, UserDirectory,
 };
 use loggia_model::{
-    AppId, Moment, ObjectId, PoolId, RuleId, StreamId, UserDirectoryId, UserId, UserKey, VisitorId,
+    AppId, Moment, ObjectId, PoolId, RuleId, StreamId, UserDirectoryId, UserId, UserKey,
+    VirtualProxyId, VisitorId,
 };
-use loggia_repository::Site;
+use loggia_repository::seed::LOCAL_PROXY;
 use loggia_repository::store::sqlite::SqliteStore;
 use loggia_repository::store::{
     Change, Charged, LedgerRow, ObjectProperties, SessionRow, Store, StoreError, StoredRule,
 };
+use loggia_repository::{CENTRAL_NODE, Site};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -296,7 +298,7 @@ proptest! {
 }
 
 fn any_changes() -> impl Strategy<Value = Vec<Change>> {
-    let change = (0..15, 1_u128..4, 1_u128..4, 1_u128..4).prop_map(|(what, a, b, c)| match what {
+    let change = (0..16, 1_u128..4, 1_u128..4, 1_u128..4).prop_map(|(what, a, b, c)| match what {
         0 => Change::PutUser(User { name: format!("name {b}"), ..user(a) }),
         1 => Change::DeleteUser(user(a).id),
         2 => Change::PutStream(stream(a, b)),
@@ -309,6 +311,7 @@ fn any_changes() -> impl Strategy<Value = Vec<Change>> {
         10 => Change::DeleteRule(rule(a).id),
         13 => Change::PutUserDirectory(Box::new(directory(a, b))),
         14 => Change::DeleteUserDirectory(directory(a, 1).id),
+        15 => Change::PutProxyService(Box::new(proxy(a))),
         11 => Change::PutData { app: app(a, 1).id, generation: u32::try_from(b).unwrap() },
         _ => Change::PutPool(pool(PoolKind::LoginAccess)),
     });
@@ -323,6 +326,7 @@ fn print(site: &Site) -> String {
     lines.extend(site.streams().map(|stream| format!("{stream:?}")));
     lines.extend(site.rules().map(|rule| format!("{rule:?}")));
     lines.extend(site.user_directories().map(|directory| format!("{directory:?}")));
+    lines.push(format!("{:?}", site.proxy_service()));
     lines.extend(site.pools().map(|pool| format!("{pool:?}")));
     for app in site.apps() {
         lines.push(format!("{app:?} data {:?}", site.data_generation(app.id)));
@@ -374,6 +378,23 @@ fn user(number: u128) -> User {
         is_inactive: false,
         is_blocked: true,
         external: None,
+        stamp: stamp(),
+    }
+}
+
+fn proxy(number: u128) -> ProxyService {
+    ProxyService {
+        id: LOCAL_PROXY,
+        node: CENTRAL_NODE,
+        virtual_proxies: vec![VirtualProxyId(Uuid::from_u128(number))],
+        keep_alive_seconds: 300,
+        max_header_bytes: 16_384,
+        max_header_lines: 100,
+        login_template: String::new(),
+        logged_out_template: String::new(),
+        error_template: String::new(),
+        custom_properties: Vec::new(),
+        tags: Vec::new(),
         stamp: stamp(),
     }
 }

@@ -1,6 +1,7 @@
 //! The whole server in process: port 0, a folder of its own, people and visitors as handles.
 
 mod attacks;
+mod configuring;
 mod demo;
 mod directories;
 mod edge;

@@ -133,7 +133,7 @@ fn check_cookie<'a>(
 /// Beside the session's own cookie there are some that are called after it.
 fn collide(one: &str, other: &str) -> bool {
     let is_called_after = |long: &str, short: &str| {
-        ["-Form", "-Silent"].iter().any(|end| {
+        ["-Form", "-Silent", "-Browser", "-Wait"].iter().any(|end| {
             long.len() == short.len() + end.len()
                 && long.get(..short.len()).is_some_and(|start| start.eq_ignore_ascii_case(short))
                 && long.get(short.len()..).is_some_and(|rest| rest.eq_ignore_ascii_case(end))
