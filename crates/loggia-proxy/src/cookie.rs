@@ -221,4 +221,54 @@ mod tests {
         assert_eq!(found, ["abc", "def", "ghi"]);
         assert_eq!(values(&headers, "X-Qlik-Session-public").next(), None);
     }
+
+    fn entrance(prefix: &str) -> VirtualProxy {
+        serde_json::from_value(serde_json::json!({
+            "id": "00000000-0000-4000-8000-000000000001",
+            "prefix": prefix,
+            "description": "",
+            "anonymous": "Never",
+            "session_cookie": "X-S",
+            "inactivity_minutes": 30,
+            "host_allow_list": [],
+            "same_site_https": "Lax",
+            "same_site_http": "Lax",
+            "additional_headers": "",
+            "extended_security": false,
+            "max_anonymous_sessions": 1,
+            "max_anonymous_sessions_per_address": 1,
+            "tags": [],
+            "stamp": { "created": 0, "modified": 0, "modified_by": "" },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_session_cookie_is_bound_to_its_host_where_browsers_can_do_so() {
+        let plain = || entrance("");
+        let wide = || VirtualProxy { cookie_domain: "example.com".to_owned(), ..plain() };
+        let open = || VirtualProxy { is_secure_https: false, ..plain() };
+        let embedded = || VirtualProxy { same_site_https: SameSite::None, ..entrance("public") };
+        let unset = || VirtualProxy { same_site_https: SameSite::Unset, ..plain() };
+        for (entrance, is_secure, expected) in [
+            (plain(), true, "__Host-X-S=v; Path=/; HttpOnly; Secure; SameSite=Lax"),
+            (plain(), false, "X-S=v; Path=/; HttpOnly; SameSite=Lax"),
+            (wide(), true, "X-S=v; Path=/; HttpOnly; Domain=example.com; Secure; SameSite=Lax"),
+            (open(), true, "X-S=v; Path=/; HttpOnly; SameSite=Lax"),
+            (unset(), true, "__Host-X-S=v; Path=/; HttpOnly; Secure"),
+            (entrance("public"), true, "X-S=v; Path=/public; HttpOnly; Secure; SameSite=Lax"),
+            (embedded(), true, "X-S=v; Path=/public; HttpOnly; Secure; SameSite=None; Partitioned"),
+        ] {
+            assert_eq!(session(&entrance, "v", is_secure).unwrap(), expected);
+        }
+        let gone = no_session(&plain(), true).unwrap();
+        assert_eq!(gone, "__Host-X-S=; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age=0");
+    }
+
+    #[test]
+    fn a_cookie_of_a_sibling_host_comes_after_the_one_that_is_bound_to_this_host() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, "X-S=tossed; __Host-X-S=own".parse().unwrap());
+        assert_eq!(sessions(&headers, &entrance("")), ["own", "tossed"]);
+    }
 }
