@@ -173,11 +173,9 @@ fn providers_are_asked_privately_and_never_name_the_servers_own_directories() {
         ("samlMetadataIdP", &|s| s.idp_metadata = "https://idp.example/metadata".into()),
         ("samlAttributeUserDirectory", &|s| s.user_directory = "[none]".into()),
         ("samlAttributeUserDirectory", &|s| s.user_directory = "[ACME".into()),
-        (
-            "samlHostUri samlEntityId samlMetadataIdP samlAttributeUserId \
-             samlAttributeUserDirectory",
-            &|s| *s = SamlSettings::default(),
-        ),
+        ("samlHostUri samlEntityId samlMetadataIdP samlAttributeUserDirectory", &|s| {
+            *s = SamlSettings::default()
+        }),
     ];
     for (expected, spoil) in cases {
         let mut settings = saml();

@@ -4,7 +4,7 @@ use loggia_model::entity::{AnonymousMode, AttributeMapping, AuthenticationMethod
 use loggia_repository::VirtualProxyEdit;
 
 use crate::providers::{Browser, Program, action, hidden};
-use crate::support::{Answer, Hub, form};
+use crate::support::{Answer, Hub, PUBLIC, form, server_itself};
 
 struct Site {
     hub: Hub,
@@ -226,15 +226,18 @@ async fn answers_that_were_not_waited_for_sign_nobody_in() {
 }
 
 #[tokio::test]
-async fn an_entrance_that_is_not_set_up_says_so_and_keeps_no_visitor_out() {
+async fn metadata_of_no_provider_is_refused_when_it_is_saved() {
     let site = site(AnonymousMode::Allowed).await;
-    // Well-formed enough to be saved, and no provider's.
-    let metadata = "<EntityDescriptor xmlns='urn:oasis:names:tc:SAML:2.0:metadata'/>";
-    for mode in [AnonymousMode::Allowed, AnonymousMode::SilentFirst] {
-        site.set_up(mode, metadata, &site.origin);
-        let mut browser = Browser::default();
-        assert_eq!(browser.go(&format!("{}/public/hub", site.origin)).await.status, 200);
-        let page = browser.go(&format!("{}/public/login", site.origin)).await;
-        assert_eq!(page.code(), "AUTH-SETTINGS");
+    for metadata in [
+        "<EntityDescriptor xmlns='urn:oasis:names:tc:SAML:2.0:metadata'/>",
+        "<EntityDescriptor xmlns='urn:oasis:names:tc:SAML:2.0:metadata'>",
+        "<html/>",
+    ] {
+        let mut edit = VirtualProxyEdit::default();
+        edit.saml.idp_metadata = Some(metadata.to_owned());
+        let repository = site.hub.repository();
+        let error = repository.update_virtual_proxy(&server_itself(), PUBLIC, None, edit);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("samlMetadataIdP"), "{metadata}: {error}");
     }
 }

@@ -92,7 +92,8 @@ async fn a_bad_token_is_as_good_as_none_and_nobody_is_told_why() {
         bearer(&key, &json!({ "sub": "" })),
         "Bearer x.y.z".to_owned(),
         "Bearer ".to_owned(),
-        format!("Bearer {}", "a".repeat(20_000)),
+        // A little less than a request's head may be.
+        format!("Bearer {}", "a".repeat(15_000)),
     ] {
         let headers = [("Authorization", bad.as_str())];
         let answer = hub.somebody().send("GET", "/public/api/v1/hub", &headers, "").await;
