@@ -227,7 +227,10 @@ impl Exposure {
 
     fn rules_of(&self, grant: &Grant) -> String {
         let names = grant.granted_by.iter().filter_map(|cause| self.rules.get(&cause.rule));
-        names.map(|name| &**name).collect::<Vec<_>>().join(", ")
+        let mut names: Vec<&str> = names.map(|name| &**name).collect();
+        // Causes stand in the order of ids, which says nothing to a reader.
+        names.sort_by_cached_key(|name| name.to_lowercase());
+        names.join(", ")
     }
 
     fn when(&self, grant: &Grant) -> String {

@@ -133,7 +133,7 @@ fn whatever_a_visitor_reaches_of_the_console_is_shouted() {
           Visitors (analyzer capacity): serves visitors by Visitors admits
 
         In the hub
-          stream Everyone                     read          StreamEveryoneAnonymous, Oops
+          stream Everyone                     read          Oops, StreamEveryoneAnonymous
                                               create        Oops
             app Flights                       read          Stream
                                               open          Visitors admits
