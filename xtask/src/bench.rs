@@ -2,7 +2,8 @@
 //! `{metric, value, unit, budget, holds, peer, peer_value, ratio}`.
 //!
 //! `hub` measures the release server from outside, as a visitor meets it (`web/e2e/bench.mjs`);
-//! `rules` measures decisions beside other policy engines (`bench/rules`).
+//! `rules` measures decisions beside other policy engines (`bench/rules`); `proxy` measures the way
+//! through the entrance beside a bare handler and nginx (`bench/proxy`).
 
 use anyhow::{Result, bail};
 
@@ -11,13 +12,15 @@ use crate::{demo, demo_data, setup, shell, web};
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if arguments.is_empty() {
         hub()?;
-        return rules();
+        rules()?;
+        return proxy();
     }
     for argument in arguments {
         match argument.as_str() {
             "hub" => hub()?,
             "rules" => rules()?,
-            unknown => bail!("no bench {unknown:?}; there are hub and rules"),
+            "proxy" => proxy()?,
+            unknown => bail!("no bench {unknown:?}; there are hub, rules and proxy"),
         }
     }
     Ok(())
@@ -31,6 +34,19 @@ fn rules() -> Result<()> {
         .args(["--manifest-path", "bench/rules/Cargo.toml", "--"])
         .arg(results.join("rules.json"))
         .env("CARGO_TARGET_DIR", shell::target().join("bench-rules"));
+    shell::run(bench)
+}
+
+fn proxy() -> Result<()> {
+    setup::nginx()?;
+    web::build()?;
+    let binary = demo::release()?;
+    let mut bench = shell::cargo(&["run", "--release", "--locked", "--quiet"]);
+    bench
+        .args(["--manifest-path", "bench/proxy/Cargo.toml", "--"])
+        .arg(binary)
+        .arg(shell::target().join("bench/proxy.json"))
+        .env("CARGO_TARGET_DIR", shell::target().join("bench-proxy"));
     shell::run(bench)
 }
 

@@ -64,6 +64,20 @@ pub(crate) fn slapd() -> Result<()> {
     Ok(())
 }
 
+/// The file server that a bench compares with. It starts one of its own, so the one that Debian's
+/// package starts for the whole machine is kept from starting.
+pub(crate) fn nginx() -> Result<()> {
+    let is_there = || shell::is_installed("nginx") || Path::new("/usr/sbin/nginx").is_file();
+    if is_there() {
+        return Ok(());
+    }
+    install_quietly(&["nginx-light"], "the file server that the proxy is measured beside")?;
+    if !is_there() {
+        bail!("the nginx-light package brought no nginx program");
+    }
+    Ok(())
+}
+
 /// A Python that has pip.
 pub(crate) fn pip() -> Result<()> {
     let has_pip = || shell::succeeds(shell::program("python3", &["-m", "pip", "--version"]));
