@@ -12,6 +12,14 @@ pub(crate) fn run() -> Result<()> {
     shell::run(web::npm(&["run", "check"]))?;
     let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     shell::run(shell::cargo(&lints))?;
+    // What can be left out must be missed by nothing else.
+    shell::run(shell::cargo(&[
+        "check",
+        "-p",
+        "loggia-server",
+        "--no-default-features",
+        "--locked",
+    ]))?;
     deny()?;
     // The README's test command, as a person would type it.
     shell::run(shell::cargo(&["xtask", "test"]))

@@ -36,6 +36,7 @@ pub mod qps;
 mod sign_in;
 mod waiting;
 
+pub use method::saml::Saml;
 pub use proxy::{Entered, Guest, Ingredients, OnUpgrade, Passage, Proxy, redirect};
 pub use sign_in::{json_response, written_json};
 pub mod path;

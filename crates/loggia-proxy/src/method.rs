@@ -2,6 +2,7 @@
 //! that tries single sign-on before it takes somebody for a visitor.
 
 pub(crate) mod oidc;
+#[cfg_attr(not(feature = "saml"), path = "method/without_saml.rs")]
 pub(crate) mod saml;
 mod ticket;
 

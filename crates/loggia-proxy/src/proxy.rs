@@ -8,7 +8,6 @@ use axum::response::Response;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use loggia_auth::saml::Saml;
 use loggia_auth::{
     BeginError, Limiter, Merging, NewSession, OidcClients, Outside, Pending, PendingLimits, Proof,
     Scheme, Session, SessionSecret, Sessions, Tickets, Times, Tokens, VisitorCaps,
@@ -25,7 +24,7 @@ use crate::edge::{Network, Screened, screen};
 use crate::headers;
 use crate::host::Origin;
 use crate::method::oidc::AtProvider;
-use crate::method::saml::{AtIdentityProvider, Vouched};
+use crate::method::saml::{AtIdentityProvider, Saml, Vouched};
 use crate::page::{Templates, product};
 use crate::problem::{Problem, Reader, entrance_refusal, wants_html};
 use crate::query::{self, Query};
@@ -67,9 +66,12 @@ pub(crate) struct Shared {
     pub(crate) oidc: OidcClients,
     /// Browsers that are at an OpenID Connect provider.
     pub(crate) at_oidc: Pending<AtProvider>,
+    #[cfg_attr(not(feature = "saml"), expect(dead_code, reason = "SAML alone reads it"))]
     pub(crate) saml: Arc<Saml>,
     /// Browsers that are at a SAML provider, and people whose browsers come back from one.
+    #[cfg_attr(not(feature = "saml"), expect(dead_code, reason = "SAML alone reads it"))]
     pub(crate) at_saml: Pending<AtIdentityProvider>,
+    #[cfg_attr(not(feature = "saml"), expect(dead_code, reason = "SAML alone reads it"))]
     pub(crate) vouched: Pending<Vouched>,
     /// Addresses at which providers end their own sessions, for the page after logging out.
     pub(crate) farewells: Pending<String>,

@@ -1,6 +1,6 @@
 //! Can what an entrance is given be used? Asked before it is saved, by those who will use it.
 
-use loggia_auth::{JwtKeys, saml};
+use loggia_auth::JwtKeys;
 use loggia_model::entity::VirtualProxy;
 use loggia_repository::Violation;
 
@@ -15,9 +15,9 @@ pub(crate) fn entrance(entrance: &VirtualProxy) -> Vec<Violation> {
     {
         found.push(Violation::new("jwtPublicKeyCertificate", problem.to_string()));
     }
-    let metadata = entrance.saml.idp_metadata.as_str();
-    if !metadata.is_empty()
-        && let Err(problem) = saml::check_metadata(metadata)
+    #[cfg(feature = "saml")]
+    if !entrance.saml.idp_metadata.is_empty()
+        && let Err(problem) = loggia_auth::saml::check_metadata(&entrance.saml.idp_metadata)
     {
         found.push(Violation::new("samlMetadataIdP", problem));
     }

@@ -28,6 +28,7 @@ mod pages;
 mod private_file;
 mod ranged;
 mod redirecting;
+#[cfg(feature = "saml")]
 mod saml;
 pub mod serve;
 mod sharing;

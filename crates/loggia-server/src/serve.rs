@@ -27,7 +27,7 @@ use crate::listen::{Crowd, Door, FAREWELL, HeadLimits};
 use crate::operator::Counts;
 use crate::settings::{Settings, Tls};
 use crate::tls::{CertificateSource, Certificates};
-use crate::{clock, demo, examine, operator, private_file, redirecting, saml, tls, trusted, web};
+use crate::{clock, demo, examine, operator, private_file, redirecting, tls, trusted, web};
 
 /// A server that listens.
 pub struct Running {
@@ -297,7 +297,10 @@ fn open(settings: &Settings, is_alone: bool) -> anyhow::Result<(Front, String)> 
         trusted: settings.trusted_proxies.clone(),
         clock: steady,
         outside: outside(settings)?,
-        saml: saml::open(&settings.data).context("cannot open what SAML keeps")?,
+        #[cfg(feature = "saml")]
+        saml: crate::saml::open(&settings.data).context("cannot open what SAML keeps")?,
+        #[cfg(not(feature = "saml"))]
+        saml: loggia_proxy::Saml,
         on_upgrade: Box::new(move |from, to| upgraded.carry_selections(from, to)),
     });
     let content = settings.data.join("content");

@@ -33,7 +33,8 @@ pub struct Summary {
 impl IdentityProvider {
     /// Reads metadata; what is missing is said by name.
     pub fn read(metadata: &str) -> Result<IdentityProvider, SamlError> {
-        let document = parse_metadata(metadata)?;
+        let metadata = without_comments(metadata);
+        let document = parse_metadata(&metadata)?;
         let root = document.root_element();
         let mut entities = root.descendants().filter(|node| {
             is(*node, MD, "EntityDescriptor")
@@ -86,6 +87,22 @@ pub fn check_metadata(metadata: &str) -> Result<Summary, String> {
 }
 
 /// Metadata comes from an administrator and not from strangers, and often has a comment on top.
+/// None can stand inside a tag, so taking them out as text takes out nothing else.
+fn without_comments(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("<!--") {
+        plain.push_str(before);
+        match after.split_once("-->") {
+            Some((_, after)) => rest = after,
+            // Not ended: what is refused is the text as it is.
+            None => return text.to_owned(),
+        }
+    }
+    plain.push_str(rest);
+    plain
+}
+
 fn parse_metadata(text: &str) -> Result<roxmltree::Document<'_>, SamlError> {
     match parse(text) {
         Ok(document) => Ok(document),

@@ -10,11 +10,10 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
+pub use loggia_auth::saml::Saml;
 use loggia_auth::saml::request::{Asking, LogoutMessage, new_id, read_logout};
 use loggia_auth::saml::response::{claimed_request, person};
-use loggia_auth::saml::{
-    Accepted, Expected, IdentityProvider, Saml, SamlError, ServiceProvider, accept,
-};
+use loggia_auth::saml::{Accepted, Expected, IdentityProvider, SamlError, ServiceProvider, accept};
 use loggia_auth::{Person, Proof, SamlSubject, Session, SessionHash};
 use loggia_model::entity::{AuthenticationMethod, VirtualProxy};
 use loggia_model::{Moment, SessionEnd, VirtualProxyId};

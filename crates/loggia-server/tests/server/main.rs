@@ -16,6 +16,7 @@ mod oidc;
 mod programs;
 mod providers;
 mod requirements;
+#[cfg(feature = "saml")]
 mod saml;
 mod sessions;
 mod signing_in;

@@ -23,6 +23,8 @@ async fn site(mode: AnonymousMode) -> Site {
     let provider = Program::start("saml.mjs", &environment);
     let metadata = Browser::default().go(&format!("{}/metadata", provider.line)).await.body;
     let site = Site { hub, provider, origin };
+    // Providers of others put comments into their files.
+    let metadata = format!("<!-- made by\n <acme> -->{metadata}");
     site.set_up(mode, &metadata, &site.origin.clone());
     site
 }
@@ -232,6 +234,7 @@ async fn metadata_of_no_provider_is_refused_when_it_is_saved() {
         "<EntityDescriptor xmlns='urn:oasis:names:tc:SAML:2.0:metadata'/>",
         "<EntityDescriptor xmlns='urn:oasis:names:tc:SAML:2.0:metadata'>",
         "<html/>",
+        "<!-- <EntityDescriptor/>",
     ] {
         let mut edit = VirtualProxyEdit::default();
         edit.saml.idp_metadata = Some(metadata.to_owned());
