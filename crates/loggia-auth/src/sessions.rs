@@ -31,6 +31,8 @@ struct Shared {
     shards: Vec<RwLock<Shard>>,
     visitors: Mutex<HashMap<VirtualProxyId, VisitorCounts>>,
     people: People,
+    /// The latest moment that anybody named; at most a second ago while the sweep goes round.
+    latest: AtomicI64,
     bursts: Mutex<HashMap<BurstKey, Burst>>,
     unsaved: Mutex<Unsaved>,
     /// Held while writing, so that what was taken first is written first.
@@ -195,6 +197,7 @@ impl Sessions {
                 shards,
                 visitors: Mutex::default(),
                 people: People::default(),
+                latest: AtomicI64::new(i64::MIN),
                 bursts: Mutex::default(),
                 unsaved: Mutex::default(),
                 saving: Mutex::default(),
@@ -342,6 +345,7 @@ impl Sessions {
         entrance: VirtualProxyId,
         now: Moment,
     ) -> Option<Arc<Session>> {
+        self.shared.note(now);
         let hash = SessionSecret::parse(presented)?.hash();
         let session = self.shared.get(hash.head()).or_else(|| self.look_up(&hash, now))?;
         if session.hash != hash || session.entrance != entrance {
@@ -373,7 +377,8 @@ impl Sessions {
         if !session.finish(end) {
             return;
         }
-        self.shared.people.remove(session);
+        let now = Moment(self.shared.latest.load(Ordering::Relaxed));
+        self.shared.people.remove(session, now);
         if session.is_anonymous() {
             let mut visitors = self.shared.visitors.lock();
             if let Some(counts) = visitors.get_mut(&session.entrance) {
@@ -471,6 +476,8 @@ impl Sessions {
 
     /// Ends the sessions whose time ran out. Called once a second.
     pub fn sweep(&self, now: Moment) -> usize {
+        self.shared.note(now);
+        self.shared.people.sweep(now);
         let mut ended = 0;
         for shard in &self.shared.shards {
             let due = {
@@ -499,6 +506,12 @@ impl Sessions {
             self.shared.schedule(&session);
             self.queue(&session);
         }
+    }
+
+    /// Sets for how many minutes a place stays taken that somebody at the limit of parallel
+    /// sessions gives up at this entrance. It holds at once, also for places given up before.
+    pub fn set_cool_down(&self, entrance: VirtualProxyId, minutes: u32) {
+        self.shared.people.set_cool_down(entrance, i64::from(minutes) * 60_000);
     }
 
     /// Every living session, in no order.
@@ -556,21 +569,27 @@ impl Sessions {
         sessions
     }
 
-    /// Ends all other sessions of whoever holds this one; says how many.
+    /// Ends all other sessions of whoever holds this one; says how many. It may take over a place
+    /// of theirs at once, however long the others rest.
     pub fn end_others(&self, session: &Session, end: SessionEnd) -> usize {
         let Principal::User { id, .. } = &session.principal else { return 0 };
         let mut others = self.of_user(*id);
         others.retain(|other| other.hash != session.hash);
+        let inherits = !session.has_place() && others.iter().any(|other| other.has_place());
         for other in &others {
             self.end(other, end);
+        }
+        if inherits {
+            self.shared.people.wake_last(*id);
         }
         others.len()
     }
 
-    /// Counts this session for the limit of `most` parallel sessions a person, if there is room.
-    /// An app is about to be opened in it.
-    pub fn take_place(&self, session: &Arc<Session>, most: u32, now: Moment) -> Place {
-        let place = self.shared.people.take_place(session, most, now);
+    /// Counts this session for the limit of parallel sessions of a person, if there is room. An
+    /// app is about to be opened in it.
+    pub fn take_place(&self, session: &Arc<Session>, now: Moment) -> Place {
+        self.shared.note(now);
+        let place = self.shared.people.take_place(session, now);
         if place.is_new {
             self.queue(session);
         }
@@ -708,6 +727,13 @@ impl Shared {
 
     fn get(&self, head: &HashHead) -> Option<Arc<Session>> {
         self.shard(head).read().sessions.get(head).map(|kept| Arc::clone(&kept.0))
+    }
+
+    fn note(&self, now: Moment) {
+        // Mostly known already, and then nothing is written that all processors share.
+        if self.latest.load(Ordering::Relaxed) < now.0 {
+            self.latest.fetch_max(now.0, Ordering::Relaxed);
+        }
     }
 
     fn schedule(&self, session: &Session) {

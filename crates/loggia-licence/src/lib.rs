@@ -31,6 +31,7 @@ pub use acquire::{Admission, Charge, Refusal, RefusalCode, acquire};
 pub use calendar::{Month, UtcOffset};
 pub use view::{Drawn, HolderKey, MeterKey, PoolView, PoolsView, Seat, Visit};
 
+pub use loggia_model::PARALLEL_SESSIONS;
 use loggia_model::entity::PoolKind;
 
 /// Length of a unit of analyzer capacity, which is also its cost in minutes of the pool.
@@ -39,8 +40,6 @@ pub const UNIT_MINUTES: u64 = 6;
 pub const PASS_MINUTES: u64 = 60;
 /// When a used login access pass is back in its pool, counted from its use.
 pub const PASS_RETURN_DAYS: u64 = 28;
-/// Most sessions of one person at a time.
-pub const PARALLEL_SESSIONS: u32 = 5;
 
 /// Whether the kind is a seat of one lasting person, which a visitor can never take: the identity
 /// of a visitor ends with the session, and the seat would be lost with it.

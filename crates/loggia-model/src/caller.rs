@@ -70,6 +70,9 @@ pub struct Environment {
     pub attributes: Vec<(String, String)>,
 }
 
+/// Most sessions of one person in which apps are open at a time.
+pub const PARALLEL_SESSIONS: u32 = 5;
+
 /// Why a session ended while sockets were open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SessionEnd {

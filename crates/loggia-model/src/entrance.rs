@@ -23,6 +23,10 @@ pub struct VirtualProxy {
     /// has no such limit.
     #[serde(default)]
     pub lifetime_minutes: Option<u32>,
+    /// Minutes, 0 to 60, for which a place stays taken that somebody with as many sessions as
+    /// they may have gave up here. The original always waits five.
+    #[serde(default)]
+    pub cool_down_minutes: u32,
     /// Host names that may open sockets from other origins, show the pages in frames, and be
     /// returned to after login.
     pub host_allow_list: Vec<String>,

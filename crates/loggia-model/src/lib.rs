@@ -11,7 +11,9 @@ pub mod id;
 pub mod moment;
 pub mod name;
 
-pub use caller::{Caller, Environment, InternalAccount, Principal, RequestContext, SessionEnd};
+pub use caller::{
+    Caller, Environment, InternalAccount, PARALLEL_SESSIONS, Principal, RequestContext, SessionEnd,
+};
 pub use id::{
     AppId, IdError, NodeId, ObjectId, PoolId, ProxyServiceId, RuleId, SessionId, StreamId,
     UserDirectoryId, UserId, VirtualProxyId, VisitorId,

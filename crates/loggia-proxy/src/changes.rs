@@ -24,6 +24,7 @@ pub(crate) fn follow(repository: &Repository, sessions: &Sessions) {
     // Sessions of the last run meet the entrances as they are today.
     for entrance in site.virtual_proxies() {
         dismiss(&sessions, entrance);
+        sessions.set_cool_down(entrance.id, entrance.cool_down_minutes);
     }
     sessions.end_where(SessionEnd::Closed, |session| {
         !site.is_linked(session.entrance) || is_orphan(&site, &session.principal)
@@ -36,12 +37,13 @@ pub(crate) fn follow(repository: &Repository, sessions: &Sessions) {
             match before.get(id) {
                 Some(old) if Arc::ptr_eq(old, entrance) => {}
                 Some(old) => react(&sessions, old, entrance),
-                None => {}
+                None => sessions.set_cool_down(*id, entrance.cool_down_minutes),
             }
         }
         for (id, entrance) in before.iter().filter(|(id, _)| !after.contains_key(id)) {
             let ended = sessions.end_where(SessionEnd::Closed, |session| session.entrance == *id);
             let what = if site.virtual_proxy(*id).is_some() { "unlinked" } else { "deleted" };
+            sessions.set_cool_down(*id, 0);
             info!(ended, "entrance {:?} was {what}", entrance.prefix.as_str());
         }
         *before = after;
@@ -61,6 +63,7 @@ fn react(sessions: &Sessions, old: &VirtualProxy, new: &VirtualProxy) {
         let ended = dismiss(sessions, new);
         info!(ended, "entrance {:?} changed its anonymous mode", new.prefix.as_str());
     }
+    sessions.set_cool_down(new.id, new.cool_down_minutes);
     let are_times_new = old.inactivity_minutes != new.inactivity_minutes
         || old.lifetime_minutes != new.lifetime_minutes;
     if are_times_new {

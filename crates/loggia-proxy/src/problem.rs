@@ -365,9 +365,16 @@ fn words(refusal: &Refusal, is_visitor: bool) -> (StatusCode, &'static str, Stri
         Code::LicSessions => (
             StatusCode::FORBIDDEN,
             "Too many sessions",
-            "Apps are open in five other sessions of yours: other browsers, devices or entrances. \
-             Log out in one of them, or end them all from here."
-                .into(),
+            match refusal.renews {
+                None => "Apps are open in five other sessions of yours: other browsers, devices \
+                         or entrances. Log out in one of them, or end them all from here."
+                    .into(),
+                Some(renews) => format!(
+                    "Apps were open in five other sessions of yours until a short while ago. \
+                     A place is free again at {}.",
+                    iso(renews)
+                ),
+            },
         ),
         Code::AccInactive => (
             StatusCode::FORBIDDEN,

@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use loggia_model::{AppId, Caller, Moment, Principal, SessionEnd};
-use loggia_repository::Repository;
+use loggia_repository::{Repository, VisitInfo};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -114,9 +114,9 @@ pub trait Host: Send + Sync {
 
     /// An app is about to be opened in the session. Answers how many other sessions of the same
     /// person are in the way, which the licence gate judges.
-    fn take_place(&self) -> u32;
+    fn take_place(&self) -> VisitInfo;
 
-    /// The app was not opened after all.
+    /// The app was not opened after all. Follows each [`Host::take_place`] that led to nothing.
     fn give_place_back(&self);
 
     /// How long the next request has to wait, since its sender has used up what may be computed

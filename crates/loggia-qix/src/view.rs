@@ -379,7 +379,7 @@ pub(crate) fn find_app(shared: &Shared, caller: &Caller, name: &str) -> Option<A
 
 /// Opens an app for a socket through all gates.
 pub(crate) fn open(shared: &Shared, socket: &Socket, app: AppId) -> Result<Arc<View>, Fault> {
-    let visit = VisitInfo { parallel_sessions: socket.host.take_place(), ..VisitInfo::default() };
+    let visit = socket.host.take_place();
     let outcome = shared.repository.open_app(&socket.caller, app, &visit);
     if outcome.is_err() {
         socket.host.give_place_back();
@@ -601,7 +601,11 @@ fn licence_message(refusal: &loggia_repository::Refusal) -> String {
         Code::LicSessions => "You are using this hub in too many places at once",
         _ => "No licence covers this visit",
     };
-    format!("{why} ({}, reference {})", refusal.code, refusal.reference)
+    let renews = refusal.renews.filter(|_| refusal.code == Code::LicSessions);
+    let until =
+        renews.map(|renews| format!("; a place is free again at {}", timestamp::iso(renews)));
+    let until = until.unwrap_or_default();
+    format!("{why}{until} ({}, reference {})", refusal.code, refusal.reference)
 }
 
 fn node_message(refusal: &loggia_repository::Refusal) -> String {

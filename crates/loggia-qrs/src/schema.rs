@@ -192,6 +192,7 @@ pub static VIRTUAL_PROXY: Schema = Schema {
         "additionalResponseHeaders",
         "sessionInactivityTimeout",
         "lifetimeMinutes",
+        "sessionCoolDownMinutes",
         "extendedSecurityEnvironment",
         "websocketCrossOriginWhiteList",
         "defaultVirtualProxy",

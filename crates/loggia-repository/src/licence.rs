@@ -3,6 +3,7 @@
 //! costs no query.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -60,7 +61,7 @@ impl Repository {
                 Ok(row)
             })
             .map_err(Unlicensed::Store)?;
-        let access = self.access(site, admission)?;
+        let access = self.access(site, admission, info)?;
         self.inner.coverage.put(
             key(&visit),
             Covered { licence_version: site.licence_version(), access },
@@ -88,7 +89,7 @@ impl Repository {
                 Ok(())
             })
             .map_err(Unlicensed::Store)?;
-        self.access(site, admission)
+        self.access(site, admission, info)
     }
 
     /// Access that is known to last, without asking the store.
@@ -179,7 +180,12 @@ impl Repository {
         }
     }
 
-    fn access(&self, site: &Site, admission: Option<Admission>) -> Result<Access, Unlicensed> {
+    fn access(
+        &self,
+        site: &Site,
+        admission: Option<Admission>,
+        info: &VisitInfo,
+    ) -> Result<Access, Unlicensed> {
         match admission {
             Some(Admission::Covered { pool, kind, until }) => {
                 Ok(Access::Held { pool, kind, until })
@@ -194,6 +200,7 @@ impl Repository {
                     .filter_map(|pool| site.pool(*pool))
                     .map(|pool| format!("{:?}", pool.name))
                     .collect();
+                let mut renews = refusal.renews;
                 let (code, finding) = match refusal.code {
                     RefusalCode::None => {
                         (Code::LicNone, "no licence pool has a rule that admits the caller".into())
@@ -207,10 +214,15 @@ impl Repository {
                             .into(),
                     ),
                     RefusalCode::Sessions => {
-                        (Code::LicSessions, "the person has too many sessions".into())
+                        let finding = match info.place_wait {
+                            None => "the person has too many sessions",
+                            Some(_) => "the person had too many sessions until a short while ago",
+                        };
+                        renews = info.place_wait.map(|wait| later(self.now(), wait));
+                        (Code::LicSessions, finding.into())
                     }
                 };
-                Err(Unlicensed::Refused { code, finding, renews: refusal.renews })
+                Err(Unlicensed::Refused { code, finding, renews })
             }
             None => Err(Unlicensed::Store(StoreError::Failed("the ledger was not read".into()))),
         }
@@ -252,6 +264,10 @@ fn holder(caller: &Caller, info: &VisitInfo) -> Option<HolderKey> {
         Principal::Anonymous(visitor) => Some(HolderKey::Visitor(info.visitor.unwrap_or(*visitor))),
         Principal::Internal(_) => None,
     }
+}
+
+fn later(now: Moment, wait: Duration) -> Moment {
+    Moment(now.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
 }
 
 fn key(visit: &Visit) -> (HolderKey, Option<SessionId>) {

@@ -183,6 +183,7 @@ pub(crate) fn new_entrance(stamp: Stamp) -> VirtualProxy {
         max_anonymous_sessions: 500,
         max_anonymous_sessions_per_address: 20,
         lifetime_minutes: None,
+        cool_down_minutes: 0,
         cookie_domain: String::new(),
         is_secure_https: true,
         is_secure_http: false,

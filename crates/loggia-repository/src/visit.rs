@@ -5,6 +5,7 @@
 //! anybody pay for an app that no node may open.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -26,6 +27,8 @@ use crate::store::StoreError;
 pub struct VisitInfo {
     /// Other live sessions of the same person, for the limit of five.
     pub parallel_sessions: u32,
+    /// How long until one of them is in the way no longer, since it ended and only its place rests.
+    pub place_wait: Option<Duration>,
     /// The id in a visitor cookie that outlives the anonymous session: one browser, one meter.
     pub visitor: Option<VisitorId>,
 }

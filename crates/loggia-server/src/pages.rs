@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::HeaderMap;
+use loggia_auth::Place;
 use loggia_model::entity::App;
 use loggia_model::{AppId, Caller, Moment, UserId};
 use loggia_proxy::page::{self, Html, Page, PageKind};
@@ -107,15 +108,27 @@ async fn visit(front: &Arc<Front>, entered: &Entered, app: &str) -> Result<Visit
     let (caller, reader) = (guest.caller.clone(), entered.reader());
     // The page takes no place yet: its socket does.
     let place = front.proxy.sessions().look_for_place(&guest.session, front.proxy.now());
-    let info = VisitInfo { parallel_sessions: place.others, ..VisitInfo::default() };
+    let info = visit_info(&place);
     let worker = Arc::clone(front);
     let outcome = tokio::task::spawn_blocking(move || look(&worker, &caller, app, &info)).await;
     match outcome {
         Ok(Ok(visit)) => Ok(visit),
-        Ok(Err(Blocked::Refused(refusal))) => Err(Box::new(Problem::of_refusal(&refusal, &reader))),
+        Ok(Err(Blocked::Refused(refusal))) => {
+            let mut problem = Problem::of_refusal(&refusal, &reader);
+            if place.others == place.resting {
+                // There is no session to end, only to wait.
+                problem.form = None;
+            }
+            Err(Box::new(problem))
+        }
         Ok(Err(Blocked::Broken(detail))) => Err(Box::new(Problem::internal(&detail, front.now()))),
         Err(error) => Err(Box::new(Problem::internal(&error.to_string(), front.now()))),
     }
+}
+
+/// A visit for which `place` was found.
+pub(crate) fn visit_info(place: &Place) -> VisitInfo {
+    VisitInfo { parallel_sessions: place.others, place_wait: place.wait, ..VisitInfo::default() }
 }
 
 enum Blocked {

@@ -13,11 +13,11 @@ use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
 use http::request::Parts;
 use loggia_auth::{AddressBlock, Session};
-use loggia_licence::PARALLEL_SESSIONS;
 use loggia_proxy::problem::Problem;
 use loggia_proxy::route::SocketName;
 use loggia_proxy::{Entered, Guest, Proxy};
 use loggia_qix::{CloseReason, Connection, Host, full_notice, sign_in_notice};
+use loggia_repository::VisitInfo;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite;
@@ -25,6 +25,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tracing::debug;
 
 use crate::front::Front;
+use crate::pages::visit_info;
 
 /// Longest message that a client may send, in bytes. Answers may be longer.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
@@ -160,11 +161,10 @@ impl Host for Behind {
         self.proxy.sessions().touch(&self.session, self.proxy.now());
     }
 
-    fn take_place(&self) -> u32 {
-        let now = self.proxy.now();
-        let place = self.proxy.sessions().take_place(&self.session, PARALLEL_SESSIONS, now);
+    fn take_place(&self) -> VisitInfo {
+        let place = self.proxy.sessions().take_place(&self.session, self.proxy.now());
         self.took_place.store(place.is_new, Ordering::Relaxed);
-        place.others
+        visit_info(&place)
     }
 
     fn give_place_back(&self) {

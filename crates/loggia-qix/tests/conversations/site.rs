@@ -13,7 +13,7 @@ use loggia_model::{
 use loggia_qix::{CloseReason, Connection, Engine, Host, Settings};
 use loggia_repository::store::sqlite::SqliteStore;
 use loggia_repository::{
-    AppEdit, ObjectEdit, PoolEdit, Repository, RuleEdit, Settings as RepositorySettings,
+    AppEdit, ObjectEdit, PoolEdit, Repository, RuleEdit, Settings as RepositorySettings, VisitInfo,
 };
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -251,8 +251,8 @@ struct Alone;
 impl Host for Alone {
     fn is_active(&self) {}
 
-    fn take_place(&self) -> u32 {
-        0
+    fn take_place(&self) -> VisitInfo {
+        VisitInfo::default()
     }
 
     fn give_place_back(&self) {}

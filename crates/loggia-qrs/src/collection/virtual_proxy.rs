@@ -55,6 +55,7 @@ impl Collection for VirtualProxies {
                 "anonymousAccessMode": mode_number(entrance.anonymous),
                 "sessionInactivityTimeout": entrance.inactivity_minutes,
                 "lifetimeMinutes": entrance.lifetime_minutes.unwrap_or(0),
+                "sessionCoolDownMinutes": entrance.cool_down_minutes,
                 "extendedSecurityEnvironment": entrance.extended_security,
                 "websocketCrossOriginWhiteList": entrance.host_allow_list,
                 "additionalResponseHeaders": entrance.additional_headers,
@@ -299,6 +300,7 @@ pub(crate) fn read(repository: &Repository, mut body: Body) -> Result<VirtualPro
         lifetime_minutes: body
             .number("lifetimeMinutes")
             .map(|minutes: u32| (minutes != 0).then_some(minutes)),
+        cool_down_minutes: body.number("sessionCoolDownMinutes"),
         host_allow_list: body.texts("websocketCrossOriginWhiteList"),
         cookie_domain: body.text("sessionCookieDomain"),
         same_site_https: body.choice("sameSiteAttributeHttps", SAME_SITES).map(same_site),

@@ -1,6 +1,7 @@
 //! Opening apps: who is told what, and what it costs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use expect_test::expect;
 use loggia_model::entity::PoolKind;
@@ -184,9 +185,15 @@ fn a_person_takes_a_seat_once_and_keeps_it() {
     assert!(matches!(would.access, Access::Held { kind: PoolKind::AnalyzerCapacity, .. }));
     assert_eq!(used(&hub), [("People".to_owned(), 1), ("Visitors".to_owned(), 0)]);
     // The sixth session is refused, whatever the person holds.
-    let six = VisitInfo { parallel_sessions: 5, visitor: None };
+    let six = VisitInfo { parallel_sessions: 5, ..VisitInfo::default() };
     let refused = hub.repository.open_app(&ana, app, &six).unwrap_err();
-    assert_eq!(refused.refusal().unwrap().code, Code::LicSessions);
+    let refusal = refused.refusal().unwrap();
+    assert_eq!((refusal.code, refusal.renews), (Code::LicSessions, None));
+    // Where a place only rests, the refusal tells until when.
+    let resting = VisitInfo { place_wait: Some(Duration::from_secs(60)), ..six };
+    let refused = hub.repository.open_app(&ana, app, &resting).unwrap_err();
+    let refusal = refused.refusal().unwrap();
+    assert_eq!(refusal.renews, Some(refusal.time.plus_minutes(1)));
 }
 
 #[test]

@@ -113,6 +113,7 @@ fn an_entrance_is_told_everything_that_is_wrong_with_it() {
         prefix: Some("public".parse().unwrap()),
         session_cookie: Some("X-Qlik-Session-PUBLIC".to_owned()),
         inactivity_minutes: Some(0),
+        cool_down_minutes: Some(61),
         same_site_http: Some(SameSite::None),
         host_allow_list: Some(vec![
             "hub.example".to_owned(),
@@ -144,6 +145,7 @@ fn an_entrance_is_told_everything_that_is_wrong_with_it() {
             additionalResponseHeaders: line 3 is no `Name: value`
             additionalResponseHeaders: line 4: "Bad Name" is no header name
             sessionInactivityTimeout: must be 1 to 43,200 minutes
+            sessionCoolDownMinutes: must be at most 60 minutes; 0 is no wait
             maxAnonymousSessions: must be at least 1, in total and per address, while visitors are admitted
         "#]],
     );

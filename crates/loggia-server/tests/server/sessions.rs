@@ -2,7 +2,7 @@
 //! `spec/access.md` §10, row 27 of `spec/security.md` §2.
 
 use loggia_model::UserId;
-use loggia_repository::UserEdit;
+use loggia_repository::{UserEdit, VirtualProxyEdit};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -70,6 +70,44 @@ async fn the_sixth_session_of_a_person_may_end_the_five_others_and_goes_on() {
         assert_ne!(person.who("").await, "LOGGIA\\ana");
     }
     assert_eq!(looking.who("").await, "nobody", "the others are all others");
+}
+
+#[tokio::test]
+async fn a_place_given_up_at_the_limit_is_free_after_the_cool_down() {
+    let hub = Hub::start().await;
+    let page = format!("/public/sense/app/{APP}");
+    let mut five = Vec::new();
+    for _ in 0..5 {
+        let person = hub.user("ana", "/public").await;
+        five.push((open(&person, "/public").await.0, person));
+    }
+    let cool_down =
+        |minutes| VirtualProxyEdit { cool_down_minutes: Some(minutes), ..Default::default() };
+    hub.edit_entrance(cool_down(5));
+    five[0].1.log_out("/public").await;
+    let mut sixth = hub.user("ana", "/public").await;
+    let refused = sixth.page(&page).await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "LIC-SESSIONS"));
+    let seconds: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((240..=301).contains(&seconds), "{seconds}");
+    assert!(refused.body.contains("A place is free again at"), "{}", refused.body);
+    let (mut socket, answer) = open(&sixth, "/public").await;
+    assert_eq!(answer["error"]["parameter"], "LIC-SESSIONS", "{answer}");
+    let told = notified(&mut socket, "OnLicenseAccessDenied").await;
+    assert!(told["message"].as_str().unwrap().contains("a place is free again at"), "{told}");
+
+    // Ending the others takes over one of their places, whatever rests.
+    let button = refused.data()["message"]["form"].clone();
+    let pressed = form(&[("csrf", button["csrf"].as_str().unwrap()), ("target", &page)]);
+    assert_eq!(sixth.post_form(button["action"].as_str().unwrap(), &pressed).await.status, 303);
+    assert!(open(&sixth, "/public").await.1.get("error").is_none());
+    sixth.log_out("/public").await;
+    let mut last = hub.user("ana", "/public").await;
+    let refused = last.page(&page).await;
+    assert_eq!(refused.code(), "LIC-SESSIONS");
+    assert!(refused.data()["message"]["form"].is_null(), "there is nothing left to end");
+    hub.edit_entrance(cool_down(0));
+    assert_eq!(last.page(&page).await.status, 200, "a changed setting holds at once");
 }
 
 #[tokio::test]

@@ -64,6 +64,7 @@ pub(super) fn check(site: &Site, entrance: &VirtualProxy, problems: &mut Problem
 
 /// Most minutes that a session may last: a year.
 const LONGEST_LIFETIME: u32 = 525_600;
+const LONGEST_COOL_DOWN: u32 = 60;
 /// More sessions or requests a minute than any server takes.
 const LARGEST_LIMIT: u32 = 10_000_000;
 
@@ -73,6 +74,9 @@ fn check_limits(entrance: &VirtualProxy, problems: &mut Problems) {
     }
     if entrance.lifetime_minutes.is_some_and(|minutes| !(1..=LONGEST_LIFETIME).contains(&minutes)) {
         problems.add("lifetimeMinutes", "must be 1 to 525,600 minutes, or 0 for no limit");
+    }
+    if entrance.cool_down_minutes > LONGEST_COOL_DOWN {
+        problems.add("sessionCoolDownMinutes", "must be at most 60 minutes; 0 is no wait");
     }
     if entrance.anonymous.takes_visitors()
         && (entrance.max_anonymous_sessions == 0

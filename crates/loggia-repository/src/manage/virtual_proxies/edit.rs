@@ -22,6 +22,7 @@ pub struct VirtualProxyEdit {
     pub inactivity_minutes: Option<u32>,
     /// `Some(None)` is no limit.
     pub lifetime_minutes: Option<Option<u32>>,
+    pub cool_down_minutes: Option<u32>,
     pub host_allow_list: Option<Vec<String>>,
     pub cookie_domain: Option<String>,
     pub same_site_https: Option<SameSite>,
@@ -150,6 +151,7 @@ pub(super) fn apply(entrance: &mut VirtualProxy, edit: VirtualProxyEdit) {
     set(&mut entrance.session_cookie, edit.session_cookie);
     set(&mut entrance.inactivity_minutes, edit.inactivity_minutes);
     set(&mut entrance.lifetime_minutes, edit.lifetime_minutes);
+    set(&mut entrance.cool_down_minutes, edit.cool_down_minutes);
     set(&mut entrance.host_allow_list, edit.host_allow_list);
     set(&mut entrance.cookie_domain, edit.cookie_domain);
     set(&mut entrance.same_site_https, edit.same_site_https);
