@@ -45,8 +45,8 @@ pub struct Place {
     /// When enough of those have rested; none where nothing is in the way, or where sessions are
     /// that live.
     pub wait: Option<Duration>,
-    /// The session counts from now on, and did not before.
-    pub is_new: bool,
+    /// The session counts from now on, unless it is given back.
+    pub is_taken: bool,
 }
 
 impl People {
@@ -81,11 +81,19 @@ impl People {
         let Some(user) = user_of(session) else { return Place::default() };
         let known = self.0.lock();
         let place = known.look(user, session, now);
-        if session.has_place() || place.others >= PARALLEL_SESSIONS {
+        if place.others >= PARALLEL_SESSIONS {
             return place;
         }
-        session.has_place.store(true, Ordering::Relaxed);
-        Place { is_new: true, ..place }
+        let opens = session.opens.load(Ordering::Relaxed);
+        session.opens.store(opens.saturating_add(1), Ordering::Relaxed);
+        Place { is_taken: true, ..place }
+    }
+
+    /// Undoes one [`Self::take_place`] that took it.
+    pub(crate) fn give_place_back(&self, session: &Session) {
+        let _known = self.0.lock();
+        let opens = session.opens.load(Ordering::Relaxed);
+        session.opens.store(opens.saturating_sub(1), Ordering::Relaxed);
     }
 
     pub(crate) fn look_for_place(&self, session: &Session, now: Moment) -> Place {
@@ -133,7 +141,7 @@ impl Known {
             Some(excess) => rests.get(excess as usize).map(|rest| Duration::from_millis(*rest)),
             None => None,
         };
-        Place { others, resting, wait, is_new: false }
+        Place { others, resting, wait, is_taken: false }
     }
 
     /// Places of the person beside this session's.
@@ -195,7 +203,7 @@ mod tests {
     fn taken(sessions: &Sessions, count: u128, now: Moment) -> Vec<Arc<Session>> {
         let begun = (0..count).map(|n| begin(sessions, n % 2));
         let opened = begun.inspect(|session| {
-            assert!(sessions.take_place(session, now).is_new);
+            assert!(sessions.take_place(session, now).is_taken);
         });
         opened.collect()
     }
@@ -206,17 +214,18 @@ mod tests {
         let _console: Vec<_> = (0..7).map(|_| begin(&sessions, 1)).collect();
         let five: Vec<_> = (0..5).map(|n| begin(&sessions, n % 2)).collect();
         for (others, session) in (0..).zip(&five) {
-            let place = Place { others, is_new: true, ..Place::default() };
+            let place = Place { others, is_taken: true, ..Place::default() };
             assert_eq!(sessions.take_place(session, Moment(0)), place);
         }
         let sixth = begin(&sessions, 1);
         let refused = Place { others: 5, ..Place::default() };
         assert_eq!(sessions.take_place(&sixth, Moment(0)), refused);
         assert_eq!(sessions.look_for_place(&sixth, Moment(0)), refused);
-        assert_eq!(sessions.take_place(&five[0], Moment(0)), Place::default());
+        let again = Place { is_taken: true, ..Place::default() };
+        assert_eq!(sessions.take_place(&five[0], Moment(0)), again);
 
         sessions.end(&five[1], SessionEnd::LoggedOut);
-        assert!(sessions.take_place(&sixth, Moment(0)).is_new, "one place is free at once");
+        assert!(sessions.take_place(&sixth, Moment(0)).is_taken, "one place is free at once");
         sessions.give_place_back(&sixth);
         // Those whose time ran out are in nobody's way, swept or not.
         assert_eq!(sessions.look_for_place(&sixth, Moment(240 * 60_000)).others, 0);
@@ -238,18 +247,18 @@ mod tests {
 
         sessions.sweep(minute(10));
         sessions.end(&five[0], SessionEnd::LoggedOut);
-        let refused = Place { others: 5, resting: 1, wait: minutes(5), is_new: false };
+        let refused = Place { others: 5, resting: 1, wait: minutes(5), is_taken: false };
         assert_eq!(sessions.take_place(&sixth, minute(10)), refused);
         sessions.sweep(minute(13));
         sessions.end(&five[2], SessionEnd::TimedOut);
-        let refused = Place { others: 5, resting: 2, wait: minutes(2), is_new: false };
+        let refused = Place { others: 5, resting: 2, wait: minutes(2), is_taken: false };
         assert_eq!(look(minute(13)), refused, "the first to have rested is free first");
         // A changed setting holds for those that rest, and so does its end.
         sessions.set_cool_down(entrance(0), 60);
         assert_eq!(look(minute(15)).wait, minutes(55));
         sessions.set_cool_down(entrance(0), 5);
         assert_eq!(look(minute(15)), Place { others: 4, resting: 1, ..Place::default() });
-        assert!(sessions.take_place(&sixth, minute(15)).is_new);
+        assert!(sessions.take_place(&sixth, minute(15)).is_taken);
 
         let seventh = begin(&sessions, 0);
         assert_eq!(sessions.look_for_place(&seventh, minute(17)).wait, minutes(1));
@@ -271,19 +280,31 @@ mod tests {
         assert_eq!(sessions.look_for_place(&next, Moment(0)).others, 5);
 
         sessions.end_others(&next, SessionEnd::LoggedOut);
-        let place = Place { others: 4, resting: 4, wait: None, is_new: true };
+        let place = Place { others: 4, resting: 4, wait: None, is_taken: true };
         assert_eq!(sessions.take_place(&next, Moment(0)), place, "it takes over one of theirs");
         let late = begin(&sessions, 0);
         sessions.end_others(&late, SessionEnd::LoggedOut);
-        assert!(sessions.take_place(&late, Moment(0)).is_new);
+        assert!(sessions.take_place(&late, Moment(0)).is_taken);
         sessions.end(&late, SessionEnd::LoggedOut);
         let last = begin(&sessions, 0);
         sessions.end_others(&last, SessionEnd::LoggedOut);
         let place = sessions.take_place(&last, Moment(0));
         assert_eq!((place.others, place.resting), (5, 5), "nobody was there to take over from");
         sessions.sweep(Moment(0).plus_minutes(5));
-        assert!(sessions.take_place(&last, Moment(0).plus_minutes(5)).is_new);
+        assert!(sessions.take_place(&last, Moment(0).plus_minutes(5)).is_taken);
         drop(again);
+    }
+
+    #[test]
+    fn an_open_that_fails_gives_back_its_own_place_only() {
+        let sessions = Sessions::in_memory();
+        let session = begin(&sessions, 0);
+        assert!(sessions.take_place(&session, Moment(0)).is_taken);
+        assert!(sessions.take_place(&session, Moment(0)).is_taken);
+        sessions.give_place_back(&session);
+        assert!(session.has_place(), "the other one is open");
+        sessions.give_place_back(&session);
+        assert!(!session.has_place());
     }
 
     #[test]

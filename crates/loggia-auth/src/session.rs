@@ -1,7 +1,7 @@
 //! One session: whose it is, since when, and how its sockets learn of its end.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use loggia_model::{Moment, Principal, SessionEnd, SessionId, VirtualProxyId};
 use parking_lot::Mutex;
@@ -37,8 +37,9 @@ pub struct Session {
     /// Already waiting for the next write to the store.
     pub(crate) is_queued: AtomicBool,
     saved_active: AtomicI64,
-    /// An app was opened in it: it counts for the limit of parallel sessions from then on.
-    pub(crate) has_place: AtomicBool,
+    /// How often an app was opened in it, or is about to be: from one on it counts for the limit
+    /// of parallel sessions. A number, since an open that fails must not undo another one.
+    pub(crate) opens: AtomicU32,
 }
 
 /// Most sessions never have a socket, and a watch channel is several times their size: it is made
@@ -105,7 +106,7 @@ impl Session {
             ending: Mutex::new(Ending::Live),
             is_queued: AtomicBool::new(false),
             saved_active: AtomicI64::new(i64::MIN),
-            has_place: AtomicBool::new(false),
+            opens: AtomicU32::new(0),
         }
     }
 
@@ -129,7 +130,7 @@ impl Session {
             ending: Mutex::new(Ending::Live),
             is_queued: AtomicBool::new(false),
             saved_active: AtomicI64::new(last_active),
-            has_place: AtomicBool::new(stored.has_place),
+            opens: AtomicU32::new(stored.has_place.into()),
         }
     }
 
@@ -160,7 +161,7 @@ impl Session {
     /// Whether an app was opened in it, so that it counts for the limit of parallel sessions.
     #[must_use]
     pub fn has_place(&self) -> bool {
-        self.has_place.load(Ordering::Relaxed)
+        self.opens.load(Ordering::Relaxed) > 0
     }
 
     /// Whether it belongs to somebody who has not signed in.
@@ -231,9 +232,13 @@ impl Session {
 
     /// Takes over what another server wrote about the same session.
     pub(crate) fn follow(&self, stored: &Stored, now: Moment) {
+        // What was written before its holder did something here tells nothing of what they did.
+        let is_news = stored.last_active >= self.last_active();
         self.touch(stored.last_active.min(now));
         self.saved_active.fetch_max(stored.last_active.0, Ordering::Relaxed);
-        self.has_place.store(stored.has_place, Ordering::Relaxed);
+        if is_news && stored.has_place != self.has_place() {
+            self.opens.store(stored.has_place.into(), Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn note_saved(&self, stored: &Stored) {

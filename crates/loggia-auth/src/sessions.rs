@@ -590,7 +590,7 @@ impl Sessions {
     pub fn take_place(&self, session: &Arc<Session>, now: Moment) -> Place {
         self.shared.note(now);
         let place = self.shared.people.take_place(session, now);
-        if place.is_new {
+        if place.is_taken {
             self.queue(session);
         }
         place
@@ -602,9 +602,10 @@ impl Sessions {
         self.shared.people.look_for_place(session, now)
     }
 
-    /// The app was not opened after all: the session counts no longer.
+    /// The app was not opened after all: the session counts no longer, unless others are open.
+    /// Follows a [`Self::take_place`] that took it, once.
     pub fn give_place_back(&self, session: &Arc<Session>) {
-        session.has_place.store(false, Ordering::Relaxed);
+        self.shared.people.give_place_back(session);
         self.queue(session);
     }
 

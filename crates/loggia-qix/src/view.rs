@@ -385,7 +385,9 @@ pub(crate) fn open(shared: &Shared, socket: &Socket, app: AppId) -> Result<Arc<V
         socket.host.give_place_back();
     }
     match outcome {
-        Ok(opened) => Ok(Arc::new(View::of(shared, &socket.caller, &opened)?)),
+        Ok(opened) => View::of(shared, &socket.caller, &opened)
+            .map(Arc::new)
+            .inspect_err(|_| socket.host.give_place_back()),
         Err(OpenAppError::Hidden { .. }) => Err(Fault::app_not_found(app.text())),
         Err(OpenAppError::Blocked { .. }) => Err(Fault::access_denied()),
         Err(OpenAppError::Unlicensed { refusal, .. }) => {

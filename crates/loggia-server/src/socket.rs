@@ -145,7 +145,7 @@ struct Behind {
     proxy: Proxy,
     session: Arc<Session>,
     address: IpAddr,
-    /// The session counts because of this socket's last attempt to open an app.
+    /// This socket's last attempt to open an app counts for its session's place.
     took_place: AtomicBool,
 }
 
@@ -163,7 +163,7 @@ impl Host for Behind {
 
     fn take_place(&self) -> VisitInfo {
         let place = self.proxy.sessions().take_place(&self.session, self.proxy.now());
-        self.took_place.store(place.is_new, Ordering::Relaxed);
+        self.took_place.store(place.is_taken, Ordering::Relaxed);
         visit_info(&place)
     }
 
