@@ -10,7 +10,7 @@ use axum::response::Response;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
-use http_body_util::Limited;
+use http_body_util::{LengthLimitError, Limited};
 use hyper::body::Body as _;
 use loggia_model::{AppId, Moment};
 use loggia_proxy::problem::Problem;
@@ -49,6 +49,9 @@ pub struct Front {
 
 /// Longest body that any address takes, in bytes.
 pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
+/// Longest body of a visitor, who has nothing of their own to send. It is kept while they wait
+/// for their turn.
+const VISITOR_BODY_LIMIT: usize = 64 * 1024;
 
 impl Front {
     /// Answers one request.
@@ -61,12 +64,13 @@ impl Front {
         {
             Passage::Answer(response) => response,
             Passage::Go(entered) => {
-                let mut response = if is_too_large(&parts.headers) {
-                    self.too_large(&entered, &parts.headers)
+                let limit = body_limit(&entered);
+                let mut response = if is_too_large(&parts.headers, limit) {
+                    self.too_large(&entered, &parts.headers, limit)
                 } else {
                     let body = match body.is_end_stream() {
                         true => body,
-                        false => Body::new(Limited::new(body, BODY_LIMIT)),
+                        false => Body::new(Limited::new(body, limit)),
                     };
                     self.take_turns(&entered, parts, body).await
                 };
@@ -88,22 +92,27 @@ impl Front {
 
     /// Visitors take turns, and what their requests cost is counted.
     async fn take_turns(self: &Arc<Self>, entered: &Entered, parts: Parts, body: Body) -> Response {
-        let is_user = entered.guest.as_ref().is_some_and(|guest| !guest.session.is_anonymous());
-        if is_user {
+        if !takes_turns(entered) {
             return self.dispatch(entered, parts, body).await;
         }
         // Whoever sends a body may take their time over it: they must not keep the others waiting.
-        let turn = match parts.method {
-            Method::GET | Method::HEAD if entered.guest.is_some() => {
-                self.visitors.acquire().await.ok()
-            }
-            _ => None,
+        let body = match body.is_end_stream() || matches!(entered.route, Route::Socket(_)) {
+            true => body,
+            false => match read(body).await {
+                Ok(body) => body,
+                Err(BodyError::TooLarge) => {
+                    return self.too_large(entered, &parts.headers, VISITOR_BODY_LIMIT);
+                }
+                Err(BodyError::Broken) => {
+                    let problem = Problem::broken_body(self.now());
+                    return self.proxy.refuse(entered, &problem, &parts.headers);
+                }
+            },
         };
+        let _turn = self.visitors.acquire().await;
         let started = Instant::now();
         let response = self.dispatch(entered, parts, body).await;
-        if turn.is_some() {
-            self.proxy.charge(entered, started.elapsed());
-        }
+        self.proxy.charge(entered, started.elapsed());
         response
     }
 
@@ -219,20 +228,56 @@ impl Front {
         self.repository.now()
     }
 
-    fn too_large(&self, entered: &Entered, headers: &HeaderMap) -> Response {
-        let problem = Problem::too_large(BODY_LIMIT, self.now());
-        problem.log("edge", &entered.screened.address.to_string(), "announced body is too large");
+    fn too_large(&self, entered: &Entered, headers: &HeaderMap, limit: usize) -> Response {
+        let problem = Problem::too_large(limit, self.now());
+        problem.log("edge", &entered.screened.address.to_string(), "the body is too large");
         let mut response = self.proxy.refuse(entered, &problem, headers);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
 }
 
-fn is_too_large(headers: &HeaderMap) -> bool {
+/// Whether it is a visitor's request that is not about signing in or out: on the way to that
+/// nobody waits for the crowd, and what waits for an identity provider computes nothing.
+fn takes_turns(entered: &Entered) -> bool {
+    let is_visitor = entered.guest.as_ref().is_some_and(|guest| guest.session.is_anonymous());
+    let is_approach = matches!(
+        entered.route,
+        Route::Login | Route::Logout | Route::OidcReturn | Route::SamlAssertion | Route::SamlLogout
+    );
+    is_visitor && !is_approach
+}
+
+fn body_limit(entered: &Entered) -> usize {
+    if takes_turns(entered) { VISITOR_BODY_LIMIT } else { BODY_LIMIT }
+}
+
+/// Why a body was not read.
+enum BodyError {
+    TooLarge,
+    Broken,
+}
+
+/// The same body, here as a whole.
+async fn read(body: Body) -> Result<Body, BodyError> {
+    let read = axum::body::to_bytes(body, VISITOR_BODY_LIMIT).await;
+    read.map(Body::from).map_err(|error| {
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(at) = cause {
+            if at.is::<LengthLimitError>() {
+                return BodyError::TooLarge;
+            }
+            cause = at.source();
+        }
+        BodyError::Broken
+    })
+}
+
+fn is_too_large(headers: &HeaderMap, limit: usize) -> bool {
     headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
-        .is_some_and(|length| length > BODY_LIMIT as u64)
+        .is_some_and(|length| length > limit as u64)
 }
 
 fn is_read_only(route: &Route) -> bool {

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use loggia_auth::AddressBlock;
 use loggia_repository::{VirtualProxyEdit, VisitorRatesEdit};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::support::{APP, Answer, Hub, PUBLIC};
+use crate::support::{APP, Answer, Hub, PASSWORD, PUBLIC};
 
 fn limit(hub: &Hub, rates: VisitorRatesEdit) {
     hub.edit_entrance(VirtualProxyEdit { visitor_rates: rates, ..VirtualProxyEdit::default() });
@@ -126,6 +129,108 @@ async fn whoever_signed_in_does_not_queue_behind_visitors() {
     let asked = page.clone();
     let waiting = tokio::spawn(async move { visitor.page(&asked).await.status });
     assert_eq!(ana.page(&page).await.status, 200);
+    assert!(!waiting.is_finished());
+    drop(busy);
+    assert_eq!(waiting.await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn visitors_who_send_something_wait_their_turn_and_pay_for_it() {
+    let hub = Hub::start().await;
+    let mut visitor = hub.visitor().await;
+    let front = Arc::clone(&hub.running.front);
+    let path = "/public/qrs/app?xrfkey=0123456789abcdef";
+    let headers = [("X-Qlik-Xrfkey", "0123456789abcdef"), ("Content-Type", "application/json")];
+    let turns = u32::try_from(front.visitors.available_permits()).unwrap();
+    let mut busy = front.visitors.acquire_many(turns).await.unwrap();
+
+    // A body that comes slowly keeps nobody waiting: it is read before its sender takes a turn.
+    let mut slow = TcpStream::connect(hub.address()).await.unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\nConnection: close\r\n\
+         X-Qlik-Xrfkey: 0123456789abcdef\r\nContent-Type: application/json\r\n\
+         Content-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+        hub.address(),
+        visitor.cookie_header(),
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let mut begun = [0; 25];
+    slow.read_exact(&mut begun).await.unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 100 Continue\r\n\r\n", "it is being read");
+    drop(busy.split(1).unwrap());
+    assert_eq!(visitor.page("/public/hub").await.status, 200);
+    let last = front.visitors.acquire().await.unwrap();
+    slow.write_all(b"{}").await.unwrap();
+    let mut first = [0; 1];
+    tokio::select! {
+        biased;
+        _ = slow.read(&mut first) => panic!("answered before its turn"),
+        status = async { hub.user("ana", "/public").await.page("/public/hub").await.status } => {
+            assert_eq!(status, 200, "whoever signed in goes on");
+        }
+    }
+    drop((last, busy));
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(Answer::parse(&answer).status, 403, "{answer}");
+
+    let long = "x".repeat(65 * 1024);
+    let refused = visitor.send("POST", path, &headers, &long).await;
+    assert_eq!((refused.status, refused.code().as_str()), (413, "REQ-SIZE"));
+    limit(
+        &hub,
+        VisitorRatesEdit {
+            per_address: Some(0),
+            compute_per_address: Some(1),
+            ..VisitorRatesEdit::default()
+        },
+    );
+    let mut codes = Vec::new();
+    while codes.len() < 2_000 && codes.last().is_none_or(|code| code != "ENT-RATE") {
+        codes.push(visitor.send("POST", path, &headers, "{}").await.code());
+    }
+    assert!(codes.last().is_some_and(|code| code == "ENT-RATE"), "nothing was charged");
+    assert_eq!(visitor.page("/public/login").await.status, 429, "of its own network");
+}
+
+#[tokio::test]
+async fn a_crowd_that_fills_every_place_keeps_nobody_who_signed_in_from_working() {
+    let hub = Hub::start().await;
+    hub.edit_entrance(VirtualProxyEdit {
+        max_anonymous_sessions: Some(3),
+        max_anonymous_sessions_per_address: Some(3),
+        ..VirtualProxyEdit::default()
+    });
+    let front = Arc::clone(&hub.running.front);
+    let (first, mut coming, _third) =
+        (hub.visitor().await, hub.visitor().await, hub.visitor().await);
+    assert_eq!(hub.somebody().page("/public/hub").await.code(), "ENT-FULL");
+    // Every turn is taken, and more visitors wait for one.
+    let turns = u32::try_from(front.visitors.available_permits()).unwrap();
+    let busy = front.visitors.acquire_many(turns).await.unwrap();
+    let page = format!("/public/sense/app/{APP}");
+    let asked = page.clone();
+    let mut waiting = first;
+    let waiting = tokio::spawn(async move { waiting.page(&asked).await.status });
+
+    // A visitor among them may sign in, and works as on a quiet day.
+    let signed_in = coming.log_in("ana", PASSWORD, "/public", "/public/hub").await;
+    assert_eq!(signed_in.status, 303, "{signed_in:?}");
+    for mut person in [coming, hub.user("ana", "/public").await] {
+        assert_eq!(person.who("/public").await, "LOGGIA\\ana");
+        assert_eq!(person.page("/public/hub").await.status, 200);
+        assert_eq!(person.page(&page).await.status, 200);
+        let mut socket = person.socket(&format!("/public/app/{APP}"), &[]).await.unwrap();
+        let opened = socket.ask(1, -1, "GetActiveDoc", json!([])).await;
+        let opened = match opened.get("error") {
+            Some(_) => socket.ask(2, -1, "OpenDoc", json!([APP.to_string()])).await,
+            None => opened,
+        };
+        let handle = opened["result"]["qReturn"]["qHandle"].as_i64().unwrap();
+        let handle = i32::try_from(handle).unwrap();
+        let layout = socket.ask(3, handle, "GetAppLayout", json!([])).await;
+        assert!(layout.get("error").is_none(), "{layout}");
+    }
     assert!(!waiting.is_finished());
     drop(busy);
     assert_eq!(waiting.await.unwrap(), 200);
