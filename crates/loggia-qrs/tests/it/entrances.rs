@@ -18,6 +18,7 @@ async fn settings_are_read_back_as_they_were_written() {
         "authenticationMethod": 5,
         "sessionInactivityTimeout": 45,
         "lifetimeMinutes": 480,
+        "sessionCoolDownMinutes": 5,
         "sessionCookieDomain": "example.com",
         "sameSiteAttributeHttps": 1,
         "hasSecureAttributeHttps": true,
