@@ -48,6 +48,8 @@ struct Waiting<T> {
     /// The order in which entries were made, which is the order in which they expire.
     by_age: BTreeMap<u64, SessionHash>,
     by_address: BTreeMap<(AddressBlock, u64), SessionHash>,
+    /// How many each block has: a block may have very many, and each new one asks.
+    of_block: HashMap<AddressBlock, usize>,
     made: u64,
 }
 
@@ -109,6 +111,7 @@ impl<T> Pending<T> {
         let hash = token.hash();
         waiting.by_age.insert(number, hash);
         waiting.by_address.insert((block, number), hash);
+        *waiting.of_block.entry(block).or_default() += 1;
         let browser = browser.map(SessionSecret::hash);
         waiting.entries.insert(hash, Entry { value, browser, block, number, expires });
         Ok(token.reveal())
@@ -181,6 +184,7 @@ impl<T> Default for Waiting<T> {
             entries: HashMap::new(),
             by_age: BTreeMap::new(),
             by_address: BTreeMap::new(),
+            of_block: HashMap::new(),
             made: 0,
         }
     }
@@ -198,7 +202,7 @@ impl<T> Waiting<T> {
     }
 
     fn of_block(&self, block: AddressBlock) -> usize {
-        self.by_address.range((block, 0)..=(block, u64::MAX)).count()
+        self.of_block.get(&block).copied().unwrap_or_default()
     }
 
     fn forget_oldest_of(&mut self, block: AddressBlock) {
@@ -218,6 +222,12 @@ impl<T> Waiting<T> {
         let entry = self.entries.remove(&hash)?;
         self.by_age.remove(&entry.number);
         self.by_address.remove(&(entry.block, entry.number));
+        if let Some(count) = self.of_block.get_mut(&entry.block) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.of_block.remove(&entry.block);
+            }
+        }
         Some(entry.value)
     }
 }

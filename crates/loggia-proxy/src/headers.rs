@@ -4,6 +4,7 @@ use http::Response;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use loggia_model::entity::VirtualProxy;
 
+use crate::host::Origin;
 use crate::page::PageKind;
 
 /// Policy of the hub, login and message pages: our own files, and nothing inline.
@@ -35,9 +36,9 @@ pub fn protect(headers: &mut HeaderMap) {
 
 /// Headers of a page, which is never kept by a cache: it holds somebody's name and token.
 pub fn page<T>(response: &mut Response<T>, kind: PageKind) {
+    let policy = if kind == PageKind::Viewer { VIEWER } else { STRICT };
     response.extensions_mut().insert(kind);
     let headers = response.headers_mut();
-    let policy = if kind == PageKind::Viewer { VIEWER } else { STRICT };
     set(headers, header::CONTENT_TYPE, "text/html; charset=utf-8");
     set(headers, header::CONTENT_SECURITY_POLICY, policy);
     set(headers, header::CACHE_CONTROL, "no-store");
@@ -92,9 +93,21 @@ fn frame_ancestors(allow_list: &[String]) -> String {
     hosts
 }
 
+/// Lets the page's form lead to another site as well: browsers follow the answer to a form only to
+/// where the page said that forms go. `origin` is one that the entrance lists.
+pub fn form_leads_to(headers: &mut HeaderMap, origin: &Origin) {
+    const OWN: &str = "form-action 'self'";
+    let policy = headers.get(header::CONTENT_SECURITY_POLICY).and_then(|line| line.to_str().ok());
+    let wider = policy.map(|policy| policy.replace(OWN, &format!("{OWN} {origin}")));
+    if let Some(line) = wider.and_then(|policy| HeaderValue::from_str(&policy).ok()) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, line);
+    }
+}
+
 /// The entrance's own additional lines, `Name: value` each. Lines that are no header, and headers
-/// by which an answer is framed or a session kept, are left out.
-pub fn additional(headers: &mut HeaderMap, entrance: &VirtualProxy) {
+/// by which an answer is framed or a session kept, are left out. Pages that ask for a password, or
+/// have a button that changes something, stay out of other sites' frames whatever the lines say.
+pub fn additional<T>(response: &mut Response<T>, entrance: &VirtualProxy) {
     const OURS: [HeaderName; 6] = [
         header::CONTENT_LENGTH,
         header::TRANSFER_ENCODING,
@@ -103,14 +116,20 @@ pub fn additional(headers: &mut HeaderMap, entrance: &VirtualProxy) {
         header::SET_COOKIE,
         header::LOCATION,
     ];
+    let kind = response.extensions().get::<PageKind>().copied();
+    let stays_out = matches!(kind, Some(PageKind::Login | PageKind::Message));
+    let keeps = |name: &HeaderName| {
+        let frames = [header::CONTENT_SECURITY_POLICY, header::X_FRAME_OPTIONS];
+        OURS.contains(name) || (stays_out && frames.contains(name))
+    };
     for line in entrance.additional_headers.lines() {
         let Some((name, value)) = line.split_once(':') else { continue };
         let name = HeaderName::from_bytes(name.trim().as_bytes());
         let value = HeaderValue::from_str(value.trim());
         if let (Ok(name), Ok(value)) = (name, value)
-            && !OURS.contains(&name)
+            && !keeps(&name)
         {
-            headers.insert(name, value);
+            response.headers_mut().insert(name, value);
         }
     }
 }

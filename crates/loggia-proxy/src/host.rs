@@ -84,6 +84,14 @@ impl Origin {
         Some(Origin { is_secure, host: Host::parse(rest).ok()? })
     }
 
+    /// The origin of a whole address.
+    #[must_use]
+    pub fn of_address(address: &str) -> Option<Origin> {
+        let (is_secure, rest) = split_scheme(address)?;
+        let host = Host::parse(rest.split(['/', '?', '#']).next().unwrap_or_default()).ok()?;
+        Some(Origin { is_secure, host })
+    }
+
     /// Whether both stand for the same host and port. A server behind a TLS-ending forwarder may
     /// not know its own scheme, so a default port of either scheme counts for both.
     #[must_use]
@@ -116,6 +124,12 @@ impl Origin {
                 Err(HostError) => false,
             }
         })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.is_secure { "https" } else { "http" }, self.host)
     }
 }
 

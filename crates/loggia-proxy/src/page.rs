@@ -150,9 +150,16 @@ fn fill(template: Option<&Template>, title: &Html, content: &str, data: &str) ->
 /// What the pages call the product.
 pub const PRODUCT: &str = "Loggia";
 
-/// The product member of every data block.
+/// The product member of every data block. Strangers do not learn the release, so that nobody
+/// finds the hubs of a certain one by asking around.
 #[must_use]
 pub fn product() -> Value {
+    json!({ "name": PRODUCT })
+}
+
+/// The product member of the data blocks of people who signed in.
+#[must_use]
+pub fn product_with_version() -> Value {
     json!({ "name": PRODUCT, "version": env!("CARGO_PKG_VERSION") })
 }
 

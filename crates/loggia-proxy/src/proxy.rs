@@ -25,7 +25,7 @@ use crate::headers;
 use crate::host::Origin;
 use crate::method::oidc::AtProvider;
 use crate::method::saml::{AtIdentityProvider, Saml, Vouched};
-use crate::page::{Templates, product};
+use crate::page::{Templates, product, product_with_version};
 use crate::problem::{Problem, Reader, entrance_refusal, wants_html};
 use crate::query::{self, Query};
 use crate::route::{Chosen, Need, Route, choose};
@@ -230,7 +230,7 @@ impl Proxy {
         }
         headers::protect(response.headers_mut());
         headers::of_entrance(response, &entered.entrance, entered.screened.is_secure);
-        headers::additional(response.headers_mut(), &entered.entrance);
+        headers::additional(response, &entered.entrance);
     }
 
     /// A refusal as whoever asked can read it.
@@ -252,10 +252,11 @@ impl Proxy {
     pub fn block(&self, entered: &Entered) -> Value {
         let base = entered.base();
         let csrf = entered.guest.as_ref().map(|guest| guest.session.csrf.to_string());
+        let is_user = entered.guest.as_ref().is_some_and(|guest| !guest.session.is_anonymous());
         json!({
             "base": base,
             "entrance": entrance_block(&entered.entrance),
-            "product": product(),
+            "product": if is_user { product_with_version() } else { product() },
             "me": self.me(entered),
             "csrf": csrf.unwrap_or_default(),
         })

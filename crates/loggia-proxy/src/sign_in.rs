@@ -14,6 +14,7 @@ use serde_json::json;
 use tracing::info;
 
 use crate::cookie;
+use crate::headers::form_leads_to;
 use crate::host::Origin;
 use crate::method::Manner;
 use crate::page::{Html, Page, PageKind};
@@ -326,6 +327,10 @@ impl Proxy {
         }
         if let Some(line) = set_cookie {
             response.headers_mut().append(header::SET_COOKIE, line);
+        }
+        // A path of ours has no origin, and the form leads nowhere else then.
+        if let Some(origin) = Origin::of_address(target) {
+            form_leads_to(response.headers_mut(), &origin);
         }
         response
     }

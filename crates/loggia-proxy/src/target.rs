@@ -38,17 +38,8 @@ impl Target {
         if uri.len() > MAX_LENGTH || uri.contains('\\') || uri.chars().any(char::is_control) {
             return false;
         }
-        let Some((is_secure, rest)) = split_scheme(uri) else {
-            return false;
-        };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        match Host::parse(authority) {
-            Ok(found) => {
-                let origin = Origin { is_secure, host: found };
-                origin.is_of(host) || origin.is_listed(allow_list)
-            }
-            Err(_) => false,
-        }
+        Origin::of_address(uri)
+            .is_some_and(|origin| origin.is_of(host) || origin.is_listed(allow_list))
     }
 
     /// The path on this host that a whole address of this host leads to.

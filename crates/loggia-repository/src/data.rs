@@ -51,7 +51,7 @@ impl Repository {
         }
         let failed = |source| DataError::File { app, source };
         let folder = self.app_folder(app);
-        fs::create_dir_all(&folder).map_err(failed)?;
+        make_folder(&folder).map_err(failed)?;
         let aside = folder.join(format!("{}.new", uuid::Uuid::new_v4().simple()));
         let size = match write_whole(&aside, write) {
             Ok(size) => size,
@@ -93,7 +93,7 @@ impl Repository {
     /// looks like a half file.
     pub fn sweep_data(&self) -> io::Result<()> {
         let apps = self.inner.settings.data_folder.join("apps");
-        fs::create_dir_all(&apps)?;
+        make_folder(&apps)?;
         let site = self.site();
         for entry in fs::read_dir(&apps)? {
             let folder = entry?.path();
@@ -127,6 +127,19 @@ impl Repository {
 
 fn file_name(generation: u32) -> String {
     format!("{generation}.loggia")
+}
+
+/// Makes a folder with those above it, for the server's own account only: the data folder itself
+/// may have been made by somebody who let others look in.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(folder)
 }
 
 /// Writes and forces to disk; answers with the size.

@@ -12,12 +12,15 @@ use loggia_proxy::edge::Network;
 use loggia_repository::share::Choice;
 use loggia_repository::{Action, Question, SyncOptions};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::authority;
 use crate::clock;
 use crate::commands;
 use crate::directories;
 use crate::explain;
+use crate::log_lines;
 use crate::serve;
 use crate::settings::{Given, LogFormat, Settings, Tls, resolve};
 use crate::sharing::{self, Wish};
@@ -552,10 +555,13 @@ fn read_password(user: &str) -> anyhow::Result<String> {
 
 fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::registry().with(filter);
     // Only a second call could fail, and there is none.
     let _ = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => lines.json().try_init(),
+        LogFormat::Text => {
+            let has_colours = std::io::stderr().is_terminal();
+            log.with(log_lines::text(std::io::stderr, has_colours)).try_init()
+        }
+        LogFormat::Json => log.with(log_lines::json(std::io::stderr)).try_init(),
     };
 }

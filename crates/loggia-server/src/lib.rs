@@ -23,6 +23,7 @@ mod explain;
 pub mod front;
 mod hub_bodies;
 pub mod listen;
+pub mod log_lines;
 mod operator;
 mod pages;
 mod private_file;

@@ -8,7 +8,8 @@ export function LoginPage({ data }: { readonly data: PageData }) {
   const name = data.username ?? ''
   const [isBusy, setBusy] = useState(false)
   const hub = paths.hub(data.base)
-  const target = safeTarget(data.target ?? new URLSearchParams(location.search).get('target'), hub)
+  // The server has checked it: a path of the hub, or an address on a host that the entrance lists.
+  const target = data.target ?? safeTarget(new URLSearchParams(location.search).get('target'), hub)
   const refusal = data.message
   return (
     <>
