@@ -424,10 +424,15 @@ impl Socket {
         }
     }
 
+    /// Asks without waiting; what is sent to a closed socket is lost.
+    pub(crate) async fn send(&mut self, id: u32, handle: i32, method: &str, params: Value) {
+        let request = json!({ "jsonrpc": "2.0", "id": id, "handle": handle, "method": method, "params": params });
+        let _ = self.0.send(Message::text(request.to_string())).await;
+    }
+
     /// Asks and waits for the answer to it.
     pub(crate) async fn ask(&mut self, id: u32, handle: i32, method: &str, params: Value) -> Value {
-        let request = json!({ "jsonrpc": "2.0", "id": id, "handle": handle, "method": method, "params": params });
-        self.0.send(Message::text(request.to_string())).await.unwrap();
+        self.send(id, handle, method, params).await;
         loop {
             let frame = self.next().await.expect("an answer");
             if frame["id"] == json!(id) {
