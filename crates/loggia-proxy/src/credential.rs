@@ -5,6 +5,7 @@
 //! somebody who sent none.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::response::Response;
@@ -359,8 +360,35 @@ fn without_ticket(entered: &Entered) -> Presence {
     Presence::Answer(Box::new(redirect(StatusCode::FOUND, &location)))
 }
 
-/// Key sets by the client that asks identity providers.
-pub(crate) struct OutsideKeys(pub(crate) Outside);
+/// Key sets of addresses by the client that asks identity providers, and of `file:NAME` from the
+/// one folder for them.
+pub(crate) struct OutsideKeys {
+    pub(crate) outside: Outside,
+    pub(crate) folder: PathBuf,
+}
+
+impl OutsideKeys {
+    async fn read(&self, name: &str) -> Result<String, String> {
+        const LARGEST: u64 = 1024 * 1024;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(is_plain) {
+            return Err(format!("{name:?} is no name of a file in the folder for keys"));
+        }
+        let file = self.folder.join(name);
+        let read = tokio::task::spawn_blocking(move || {
+            let found = std::fs::symlink_metadata(&file)?;
+            if !found.is_file() || found.len() > LARGEST {
+                return Err(std::io::Error::other("it is no file of at most a megabyte"));
+            }
+            std::fs::read_to_string(&file)
+        });
+        match read.await {
+            Ok(Ok(text)) => Ok(text),
+            Ok(Err(error)) => Err(format!("the key set {name} cannot be read: {error}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
 
 impl KeySource for OutsideKeys {
     fn fetch<'a>(
@@ -368,8 +396,14 @@ impl KeySource for OutsideKeys {
         address: &'a str,
     ) -> std::pin::Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
         Box::pin(async move {
-            let fetched =
-                self.0.get(address, Credentials::None).await.map_err(|error| error.to_string())?;
+            if let Some(name) = address.strip_prefix("file:") {
+                return self.read(name).await;
+            }
+            let fetched = self
+                .outside
+                .get(address, Credentials::None)
+                .await
+                .map_err(|error| error.to_string())?;
             if fetched.status != 200 {
                 return Err(format!("the answer has status {}", fetched.status));
             }

@@ -1,6 +1,7 @@
 //! A request's way through the entrance: edge, entrance, session, caller.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
@@ -49,6 +50,8 @@ pub struct Ingredients {
     pub clock: Arc<dyn Fn() -> Moment + Send + Sync>,
     /// The client that asks identity providers.
     pub outside: Outside,
+    /// Folder of key sets that entrances name as `file:NAME`.
+    pub keys: PathBuf,
     /// The hub's own key for SAML, and the assertions that were used.
     pub saml: Saml,
     /// Called when a visitor has become a user, before the visitor's session ends.
@@ -138,7 +141,10 @@ impl Proxy {
                     ..PendingLimits::default()
                 }),
                 farewells: Pending::default(),
-                tokens: Tokens::new(Arc::new(OutsideKeys(from.outside.clone()))),
+                tokens: Tokens::new(Arc::new(OutsideKeys {
+                    outside: from.outside.clone(),
+                    folder: from.keys,
+                })),
                 outside: from.outside,
                 tickets: Tickets::default(),
                 merging: Merging::default(),

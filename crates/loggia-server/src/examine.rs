@@ -11,6 +11,7 @@ pub(crate) fn entrance(entrance: &VirtualProxy) -> Vec<Violation> {
     let key = entrance.jwt.key.trim();
     if !key.is_empty()
         && !key.starts_with("http")
+        && !key.starts_with("file:")
         && let Err(problem) = JwtKeys::parse(key, &entrance.jwt.algorithms)
     {
         found.push(Violation::new("jwtPublicKeyCertificate", problem.to_string()));

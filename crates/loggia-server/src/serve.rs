@@ -297,6 +297,7 @@ fn open(settings: &Settings, is_alone: bool) -> anyhow::Result<(Front, String)> 
         trusted: settings.trusted_proxies.clone(),
         clock: steady,
         outside: outside(settings)?,
+        keys: settings.data.join("keys"),
         #[cfg(feature = "saml")]
         saml: crate::saml::open(&settings.data).context("cannot open what SAML keeps")?,
         #[cfg(not(feature = "saml"))]

@@ -6,7 +6,7 @@ use loggia_repository::VirtualProxyEdit;
 use serde_json::{Value, json};
 
 use crate::programs::wall;
-use crate::support::{APP, Hub, Person};
+use crate::support::{APP, Hub, PUBLIC, Person, server_itself};
 
 fn set_up(hub: &Hub, mode: AnonymousMode) -> EncodingKey {
     let pair = rcgen::KeyPair::generate().unwrap();
@@ -75,6 +75,34 @@ async fn a_token_is_enough_with_each_request_and_begins_one_session() {
     // Another person in the same browser ends the session before.
     assert_eq!(who(&mut browser, &bearer(&key, &json!({ "sub": "tom" }))).await.1, json!("tom"));
     assert_eq!(hub.sessions(), 2);
+}
+
+#[tokio::test]
+async fn a_set_of_keys_may_stand_in_a_file_of_the_folder_for_keys() {
+    let hub = Hub::start().await;
+    let key = set_up(&hub, AnonymousMode::Never);
+    let mut jwk = serde_json::to_value(
+        jsonwebtoken::jwk::Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap(),
+    )
+    .unwrap();
+    jwk["use"] = json!("sig");
+    let folder = hub.data().join("keys");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("acme.json"), json!({ "keys": [jwk] }).to_string()).unwrap();
+    let mut edit = VirtualProxyEdit::default();
+    edit.jwt.key = Some("file:acme.json".into());
+    hub.edit_entrance(edit);
+    assert_eq!(who(&mut hub.somebody(), &bearer(&key, &json!({}))).await, (200, json!("eva")));
+
+    std::fs::write(hub.data().join("outside.json"), "{}").unwrap();
+    for name in ["file:../outside.json", "file:/etc/hostname", "file:", "file:.hidden", "file:a b"]
+    {
+        let mut edit = VirtualProxyEdit::default();
+        edit.jwt.key = Some(name.into());
+        let repository = hub.repository();
+        let error = repository.update_virtual_proxy(&server_itself(), PUBLIC, None, edit);
+        assert!(error.unwrap_err().to_string().contains("jwtPublicKeyCertificate"), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -235,7 +235,8 @@ const SHARED_SECRET: &str = "secret:";
 /// What is wrong with the text of a key, as far as its form tells. Says nothing of what is in it.
 fn key_problem(key: &str) -> Option<&'static str> {
     const FORMS: &str = "is no key; give a PEM certificate or public key, a JWK set as JSON, the \
-                         https:// address of one, or secret: and base64 of 32 bytes or more";
+                         https:// address of one, file: and the name of one in the folder keys, \
+                         or secret: and base64 of 32 bytes or more";
     if key.is_empty() {
         return None;
     }
@@ -255,6 +256,13 @@ fn key_problem(key: &str) -> Option<&'static str> {
             keys.is_some_and(|keys| !keys.is_empty()) || set.get("kty").is_some()
         });
         return (!has_keys).then_some("is no JWK set: it needs a list keys with a key in it");
+    }
+    if let Some(name) = key.strip_prefix("file:") {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let is_name = !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain);
+        return (!is_name).then_some(
+            "file: takes the plain name of a file in the folder keys of the data folder",
+        );
     }
     if key.starts_with("http") {
         return (!is_private_address(key))
