@@ -113,6 +113,11 @@ impl Framing {
                 taken as usize
             }
             State::Head | State::ChunkSize | State::ChunkEnd | State::Trailers => {
+                let plain = self.plain_length(rest);
+                if plain > 0 {
+                    self.keep_plain(rest.get(..plain).unwrap_or_default());
+                    return plain;
+                }
                 if let Some(byte) = rest.first_mut()
                     && self.line_byte(*byte).is_err()
                 {
@@ -123,6 +128,26 @@ impl Framing {
                 1
             }
         }
+    }
+
+    /// How many of the next bytes are in the midst of a line of a head, where nothing happens.
+    fn plain_length(&self, rest: &[u8]) -> usize {
+        if self.state != State::Head || self.previous == b'\r' {
+            return 0;
+        }
+        let is_plain = |byte: u8| match byte {
+            b'\r' | b'\n' => false,
+            b'#' => self.head.has_request_line,
+            _ => true,
+        };
+        rest.iter().position(|&byte| !is_plain(byte)).unwrap_or(rest.len())
+    }
+
+    fn keep_plain(&mut self, bytes: &[u8]) {
+        let room = KEPT_OF_LINE.saturating_sub(self.line.len());
+        self.line.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        self.line_length += bytes.len();
+        self.previous = bytes.last().copied().unwrap_or(self.previous);
     }
 
     fn line_byte(&mut self, byte: u8) -> Result<(), Refused> {
