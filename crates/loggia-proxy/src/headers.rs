@@ -22,26 +22,40 @@ const VIEWER: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 const NOTHING: &str =
     "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'";
 
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
 /// Headers that every answer has.
 pub fn protect(headers: &mut HeaderMap) {
-    set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(headers, header::REFERRER_POLICY, "same-origin");
-    set(headers, header::X_FRAME_OPTIONS, "SAMEORIGIN");
-    set(headers, HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    set(headers, HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    // Every answer pays for these: they are checked when we are compiled, and there is room for
+    // them before they come.
+    headers.reserve(8);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
+    headers.insert(header::REFERRER_POLICY, const { HeaderValue::from_static("same-origin") });
+    headers.insert(header::X_FRAME_OPTIONS, const { HeaderValue::from_static("SAMEORIGIN") });
+    headers.insert(OPENER_POLICY, const { HeaderValue::from_static("same-origin") });
+    headers.insert(RESOURCE_POLICY, const { HeaderValue::from_static("same-origin") });
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-        set(headers, header::CONTENT_SECURITY_POLICY, NOTHING);
+        let policy = const { HeaderValue::from_static(NOTHING) };
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
 }
 
 /// Headers of a page, which is never kept by a cache: it holds somebody's name and token.
 pub fn page<T>(response: &mut Response<T>, kind: PageKind) {
-    let policy = if kind == PageKind::Viewer { VIEWER } else { STRICT };
     response.extensions_mut().insert(kind);
     let headers = response.headers_mut();
-    set(headers, header::CONTENT_TYPE, "text/html; charset=utf-8");
-    set(headers, header::CONTENT_SECURITY_POLICY, policy);
-    set(headers, header::CACHE_CONTROL, "no-store");
+    headers.reserve(12);
+    let policy = match kind {
+        PageKind::Viewer => const { HeaderValue::from_static(VIEWER) },
+        PageKind::Hub | PageKind::Login | PageKind::Message => {
+            const { HeaderValue::from_static(STRICT) }
+        }
+    };
+    let html = const { HeaderValue::from_static("text/html; charset=utf-8") };
+    headers.insert(header::CONTENT_TYPE, html);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    headers.insert(header::CACHE_CONTROL, const { HeaderValue::from_static("no-store") });
 }
 
 /// A year, as browsers remember it.
@@ -54,7 +68,8 @@ pub fn of_entrance<T>(response: &mut Response<T>, entrance: &VirtualProxy, is_se
     let kind = response.extensions().get::<PageKind>().copied();
     let headers = response.headers_mut();
     if is_secure {
-        set(headers, header::STRICT_TRANSPORT_SECURITY, ALWAYS_ENCRYPTED);
+        let always = const { HeaderValue::from_static(ALWAYS_ENCRYPTED) };
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, always);
     }
     let policy = match kind {
         Some(PageKind::Hub) => STRICT,
@@ -70,7 +85,7 @@ pub fn of_entrance<T>(response: &mut Response<T>, entrance: &VirtualProxy, is_se
         // It knows no list; browsers that know the policy ignore it anyway.
         headers.remove(header::X_FRAME_OPTIONS);
         // A page that isolates itself takes frames from elsewhere only if they say so.
-        set(headers, HeaderName::from_static("cross-origin-resource-policy"), "cross-origin");
+        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     }
 }
 
@@ -132,10 +147,6 @@ pub fn additional<T>(response: &mut Response<T>, entrance: &VirtualProxy) {
             response.headers_mut().insert(name, value);
         }
     }
-}
-
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
-    headers.insert(name, HeaderValue::from_static(value));
 }
 
 #[cfg(test)]
