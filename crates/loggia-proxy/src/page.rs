@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 /// Which built file a page is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,14 +77,20 @@ impl Templates {
     /// The finished page.
     #[must_use]
     pub fn fill(&self, page: &Page) -> String {
-        self.fill_written(page.kind, &page.title, page.content.as_str(), &written(&page.data))
+        self.fill_written(page.kind, &page.title, &[page.content.as_str()], &[&written(&page.data)])
     }
 
-    /// The finished page of content and a data block that are written already, the block by
-    /// [`written`].
+    /// The finished page of content and a data block whose parts are written already, those of the
+    /// block by [`written`].
     #[must_use]
-    pub fn fill_written(&self, kind: PageKind, title: &str, content: &str, data: &str) -> String {
-        let title = Html::text(&format!("{title} · {PRODUCT}"));
+    pub fn fill_written(
+        &self,
+        kind: PageKind,
+        title: &str,
+        content: &[&str],
+        data: &[&str],
+    ) -> String {
+        let title = Html::text(title).markup(" · ").plain(PRODUCT);
         if cfg!(debug_assertions) {
             return fill(self.load(kind).as_ref(), &title, content, data);
         }
@@ -119,9 +126,10 @@ impl Template {
     }
 }
 
-fn fill(template: Option<&Template>, title: &Html, content: &str, data: &str) -> String {
+fn fill(template: Option<&Template>, title: &Html, content: &[&str], data: &[&str]) -> String {
     let title = title.as_str();
     let Some(Template(pieces)) = template else {
+        let (content, data) = (content.concat(), data.concat());
         // The server works without the built pages; it says how to get them.
         return format!(
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -131,16 +139,25 @@ fn fill(template: Option<&Template>, title: &Html, content: &str, data: &str) ->
              </html>",
         );
     };
-    let mut page = String::with_capacity(8 * 1_024 + content.len() + data.len());
+    let length = |parts: &[&str]| parts.iter().map(|part| part.len()).sum::<usize>();
+    let (content_length, data_length) = (length(content), length(data));
+    let size = pieces.iter().map(|piece| match piece {
+        Piece::Text(text) => text.len(),
+        Piece::Title => title.len(),
+        Piece::Content => content_length,
+        Piece::Data => BLOCK.len() + data_length + BLOCK_END.len(),
+    });
+    // As large as it gets, since it is made for every request: growing costs more than filling.
+    let mut page = String::with_capacity(size.sum());
     for piece in pieces {
         match piece {
             Piece::Text(text) => page.push_str(text),
             Piece::Title => page.push_str(title),
-            Piece::Content => page.push_str(content),
+            Piece::Content => page.extend(content.iter().copied()),
             Piece::Data => {
-                for part in [BLOCK, data, BLOCK_END] {
-                    page.push_str(part);
-                }
+                page.push_str(BLOCK);
+                page.extend(data.iter().copied());
+                page.push_str(BLOCK_END);
             }
         }
     }
@@ -152,15 +169,17 @@ pub const PRODUCT: &str = "Loggia";
 
 /// The product member of every data block. Strangers do not learn the release, so that nobody
 /// finds the hubs of a certain one by asking around.
-#[must_use]
-pub fn product() -> Value {
-    json!({ "name": PRODUCT })
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Product {
+    name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
 }
 
-/// The product member of the data blocks of people who signed in.
-#[must_use]
-pub fn product_with_version() -> Value {
-    json!({ "name": PRODUCT, "version": env!("CARGO_PKG_VERSION") })
+impl Product {
+    pub(crate) const FOR_STRANGERS: Product = Product { name: PRODUCT, version: None };
+    pub(crate) const FOR_USERS: Product =
+        Product { name: PRODUCT, version: Some(env!("CARGO_PKG_VERSION")) };
 }
 
 impl Html {
@@ -220,12 +239,20 @@ const BLOCK_END: &str = "</script>";
 /// A data block, or a part of one, as a page may hold it.
 #[must_use]
 pub fn written(data: &Value) -> String {
-    // Inside a script element only `<` could end it or open a comment.
-    data.to_string().replace('<', "\\u003c")
+    within_script(data.to_string())
+}
+
+/// JSON as a script element may hold it.
+#[must_use]
+pub fn within_script(json: String) -> String {
+    // Only `<` could end the element or open a comment.
+    if json.contains('<') { json.replace('<', "\\u003c") } else { json }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -1,5 +1,6 @@
 //! A request's way through the entrance: edge, entrance, session, caller.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +17,8 @@ use loggia_auth::{
 use loggia_model::entity::{AnonymousMode, VirtualProxy};
 use loggia_model::{Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd};
 use loggia_repository::{Code, Refusal, Repository, Site};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::admit::{Admission, Ask, Presented, admit};
 use crate::cookie;
@@ -26,7 +28,7 @@ use crate::headers;
 use crate::host::Origin;
 use crate::method::oidc::AtProvider;
 use crate::method::saml::{AtIdentityProvider, Saml, Vouched};
-use crate::page::{Templates, product, product_with_version};
+use crate::page::{Product, Templates};
 use crate::problem::{Problem, Reader, entrance_refusal, wants_html};
 use crate::query::{self, Query};
 use crate::route::{Chosen, Need, Route, choose};
@@ -256,35 +258,41 @@ impl Proxy {
     /// The data block of every page of this request, without what the page is about.
     #[must_use]
     pub fn block(&self, entered: &Entered) -> Value {
+        // Nothing in it can fail to be written: texts, and names that are texts.
+        self.with_block(entered, |block| serde_json::to_value(block)).unwrap_or_default()
+    }
+
+    /// The same as text, written at once.
+    #[must_use]
+    pub fn written_block(&self, entered: &Entered) -> String {
+        self.with_block(entered, |block| serde_json::to_string(block)).unwrap_or_default()
+    }
+
+    fn with_block<T>(&self, entered: &Entered, write: impl FnOnce(&Block<'_>) -> T) -> T {
         let base = entered.base();
-        let csrf = entered.guest.as_ref().map(|guest| guest.session.csrf.to_string());
+        let csrf = entered.guest.as_ref().map(|guest| &*guest.session.csrf);
         let is_user = entered.guest.as_ref().is_some_and(|guest| !guest.session.is_anonymous());
-        json!({
-            "base": base,
-            "entrance": entrance_block(&entered.entrance),
-            "product": if is_user { product_with_version() } else { product() },
-            "me": self.me(entered),
-            "csrf": csrf.unwrap_or_default(),
+        write(&Block {
+            base: &base,
+            entrance: EntranceBlock::of(&entered.entrance),
+            product: if is_user { Product::FOR_USERS } else { Product::FOR_STRANGERS },
+            me: self.me(entered, &base),
+            csrf: csrf.unwrap_or_default(),
         })
     }
 
-    fn me(&self, entered: &Entered) -> Value {
-        let base = entered.base();
+    fn me<'a>(&self, entered: &'a Entered, base: &str) -> Me<'a> {
         let can_log_in = entered.entrance.anonymous != AnonymousMode::Always;
         match entered.guest.as_ref().map(|guest| &guest.caller.principal) {
-            Some(Principal::User { id, key }) => json!({
-                "isAnonymous": false,
-                "name": self.display_name(*id, key),
-                "directory": key.directory(),
-                "userId": key.id(),
-                "logoutUrl": format!("{base}/logout"),
-            }),
-            _ if can_log_in => json!({
-                "isAnonymous": true,
-                "name": "Visitor",
-                "loginUrl": format!("{base}/login"),
-            }),
-            _ => json!({ "isAnonymous": true, "name": "Visitor" }),
+            Some(Principal::User { id, key }) => Me {
+                is_anonymous: false,
+                name: Cow::Owned(self.display_name(*id, key)),
+                directory: Some(key.directory()),
+                user_id: Some(key.id()),
+                logout_url: Some(format!("{base}/logout")),
+                login_url: None,
+            },
+            _ => Me { login_url: can_log_in.then(|| format!("{base}/login")), ..Me::VISITOR },
         }
     }
 
@@ -621,13 +629,14 @@ impl Proxy {
     #[must_use]
     pub fn foreign(&self, problem: &Problem, request: &HeaderMap) -> Response {
         let mut response = if wants_html(request) {
-            let block = json!({
-                "base": "",
-                "entrance": { "prefix": "", "anonymous": "never" },
-                "product": product(),
-                "me": { "isAnonymous": true, "name": "Visitor" },
-                "csrf": "",
-            });
+            let block = Block {
+                base: "",
+                entrance: EntranceBlock { prefix: "", anonymous: "never" },
+                product: Product::FOR_STRANGERS,
+                me: Me::VISITOR,
+                csrf: "",
+            };
+            let block = serde_json::to_value(block).unwrap_or_default();
             problem.page(&self.shared.templates, block)
         } else {
             problem.json()
@@ -728,14 +737,58 @@ fn presented_by(session: Option<&Session>) -> Presented {
     }
 }
 
-fn entrance_block(entrance: &VirtualProxy) -> Value {
-    let anonymous = match entrance.anonymous {
-        AnonymousMode::Never => "never",
-        AnonymousMode::Allowed => "allowed",
-        AnonymousMode::SilentFirst => "silentFirst",
-        AnonymousMode::Always => "always",
+/// What every page is told. See `web/src/data.ts`.
+#[derive(Serialize)]
+struct Block<'a> {
+    base: &'a str,
+    entrance: EntranceBlock<'a>,
+    product: Product,
+    me: Me<'a>,
+    csrf: &'a str,
+}
+
+#[derive(Serialize)]
+struct EntranceBlock<'a> {
+    prefix: &'a str,
+    anonymous: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Me<'a> {
+    is_anonymous: bool,
+    name: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logout_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<String>,
+}
+
+impl EntranceBlock<'_> {
+    fn of(entrance: &VirtualProxy) -> EntranceBlock<'_> {
+        let anonymous = match entrance.anonymous {
+            AnonymousMode::Never => "never",
+            AnonymousMode::Allowed => "allowed",
+            AnonymousMode::SilentFirst => "silentFirst",
+            AnonymousMode::Always => "always",
+        };
+        EntranceBlock { prefix: entrance.prefix.as_str(), anonymous }
+    }
+}
+
+impl Me<'_> {
+    const VISITOR: Me<'static> = Me {
+        is_anonymous: true,
+        name: Cow::Borrowed("Visitor"),
+        directory: None,
+        user_id: None,
+        logout_url: None,
+        login_url: None,
     };
-    json!({ "prefix": entrance.prefix.as_str(), "anonymous": anonymous })
 }
 
 /// Text from outside, short enough for a log line.

@@ -55,7 +55,7 @@ impl Query {
 /// `text` for use as one query value.
 #[must_use]
 pub fn encode(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).collect()
 }
 
 fn decode(text: &str) -> String {

@@ -25,11 +25,13 @@ pub(crate) fn hub(front: &Front, entered: &Entered, headers: &HeaderMap) -> Resp
     match hub_streams(front, entered) {
         Ok(streams) => {
             let body = hub_body(front, entered, &streams);
-            let data = with_hub(&page::written(&front.proxy.block(entered)), &body.json);
-            let mut content = String::with_capacity(body.html.len() + 256);
-            content.push_str(&body.html);
-            content.push_str(hub_end(entered).as_str());
-            let html = front.proxy.templates().fill_written(PageKind::Hub, "Hub", &content, &data);
+            let block = page::within_script(front.proxy.written_block(entered));
+            let html = front.proxy.templates().fill_written(
+                PageKind::Hub,
+                "Hub",
+                &[&body.html, hub_end(entered).as_str()],
+                &with_hub(&block, &body.json),
+            );
             written_page(PageKind::Hub, html)
         }
         Err(problem) => front.proxy.refuse(entered, &problem, headers),
@@ -41,7 +43,7 @@ pub(crate) fn hub_api(front: &Front, entered: &Entered, headers: &HeaderMap) -> 
     match hub_streams(front, entered) {
         Ok(streams) => {
             let body = hub_body(front, entered, &streams);
-            written_json(with_hub(&front.proxy.block(entered).to_string(), &body.json))
+            written_json(with_hub(&front.proxy.written_block(entered), &body.json).concat())
         }
         Err(problem) => front.proxy.refuse(entered, &problem, headers),
     }
@@ -172,13 +174,8 @@ fn hub_body(front: &Front, entered: &Entered, streams: &Arc<[HubStream]>) -> Arc
 }
 
 /// Puts the `hub` member at the end of a data block, which is an object with members.
-fn with_hub(block: &str, hub: &str) -> String {
-    let open = block.strip_suffix('}').unwrap_or(block);
-    let mut text = String::with_capacity(block.len() + hub.len() + 8);
-    for part in [open, ",\"hub\":", hub, "}"] {
-        text.push_str(part);
-    }
-    text
+fn with_hub<'a>(block: &'a str, hub: &'a str) -> [&'a str; 4] {
+    [block.strip_suffix('}').unwrap_or(block), ",\"hub\":", hub, "}"]
 }
 
 fn hub_value(entered: &Entered, streams: &[HubStream]) -> Value {

@@ -148,7 +148,7 @@ fn is_telling(text: &str) -> Option<&'static str> {
         "stack",
         "backtrace",
         ".rs:",
-        "/work/",
+        "/home/",
         "/tmp/",
         "sqlite",
         "loggia.db",
