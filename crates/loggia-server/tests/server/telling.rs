@@ -148,7 +148,7 @@ fn is_telling(text: &str) -> Option<&'static str> {
         "stack",
         "backtrace",
         ".rs:",
-        "/home/",
+        "/var/lib/",
         "/tmp/",
         "sqlite",
         "loggia.db",
