@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use loggia_auth::{FormScheme, LdapScheme, Outside, Passwords, Scheme, Sessions};
+use loggia_model::Moment;
 use loggia_proxy::page::Templates;
 use loggia_proxy::{Ingredients, Proxy};
 use loggia_qix::Engine;
@@ -49,8 +50,16 @@ pub struct Running {
 /// Connections to each of the doors beside the public one: few know them.
 const SIDE_DOOR: usize = 256;
 
+/// Time for sessions and everything that waits: steady, also when the wall clock is set.
+pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
+
 /// Opens everything and listens.
 pub async fn start(settings: Settings) -> anyhow::Result<Running> {
+    start_by(Arc::new(clock::steady()), settings).await
+}
+
+/// The same by another clock than the machine's.
+pub async fn start_by(clock: Clock, settings: Settings) -> anyhow::Result<Running> {
     settings.check()?;
     let crowd = Crowd::new(
         settings.max_connections,
@@ -77,7 +86,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         trusted = Some(for_callers(door, &settings.data)?);
     }
     let opening = settings.clone();
-    let (front, greeting) = tokio::task::spawn_blocking(move || open(&opening, is_alone))
+    let (front, greeting) = tokio::task::spawn_blocking(move || open(&opening, clock, is_alone))
         .await
         .context("while opening")??;
     if settings.shared && is_alone {
@@ -252,7 +261,7 @@ fn certificates(settings: &Settings) -> anyhow::Result<Option<Arc<Certificates>>
     Ok(Some(Certificates::open(source, clock::wall())?))
 }
 
-fn open(settings: &Settings, is_alone: bool) -> anyhow::Result<(Front, String)> {
+fn open(settings: &Settings, clock: Clock, is_alone: bool) -> anyhow::Result<(Front, String)> {
     let certificates = certificates(settings)?;
     let repository = open_repository(&settings.data)?;
     repository.examine_entrances_with(examine::entrance);
@@ -267,10 +276,9 @@ fn open(settings: &Settings, is_alone: bool) -> anyhow::Result<(Front, String)> 
     } else {
         String::new()
     };
-    let steady = Arc::new(clock::steady());
     let store = Box::new(StoredSessions(repository.clone()));
     let sessions = if settings.shared { Sessions::shared(store) } else { Sessions::new(store) };
-    let restored = sessions.restore(steady()).context("cannot restore the sessions")?;
+    let restored = sessions.restore(clock()).context("cannot restore the sessions")?;
     if restored > 0 {
         info!(restored, "{restored} sessions go on");
     }
@@ -295,7 +303,7 @@ fn open(settings: &Settings, is_alone: bool) -> anyhow::Result<(Front, String)> 
         schemes,
         templates: Templates::new(web::page),
         trusted: settings.trusted_proxies.clone(),
-        clock: steady,
+        clock,
         outside: outside(settings)?,
         keys: settings.data.join("keys"),
         #[cfg(feature = "saml")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use futures_util::{SinkExt, StreamExt};
 use http::{Method, Request};
 use loggia_server::listen::{Crowd, Door, Peer};
 use loggia_server::settings::Tls;
@@ -20,7 +21,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::tungstenite::Message;
 
+use crate::programs::wall;
 use crate::support::{APP, Answer, Hub, PASSWORD, TEAM_APP, raw};
 
 /// A hub behind its own self-signed certificate, and what a client must trust to reach it.
@@ -99,6 +102,75 @@ async fn both_versions_of_http_are_served_encrypted() {
         }
         let (response, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
         assert_eq!(response.await.unwrap().status().as_u16(), status, "{uri} {host:?}");
+    }
+}
+
+/// A certificate for this machine in two files, which are replaced where they are.
+fn write_certificate(folder: &std::path::Path) -> CertificateDer<'static> {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(folder.join("certificate.pem"), made.cert.pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    made.cert.der().clone()
+}
+
+/// One question of many on a connection that stays open.
+async fn is_alive(stream: &mut TlsStream<TcpStream>) -> bool {
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: hub.example\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\nok") {
+        let byte = tokio::time::timeout(Duration::from_secs(20), stream.read_u8()).await;
+        answer.push(byte.expect("the server neither answered nor closed").unwrap());
+    }
+    answer.starts_with(b"HTTP/1.1 200")
+}
+
+#[tokio::test]
+async fn a_replaced_certificate_is_shown_to_whoever_comes_next_and_disturbs_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let first = write_certificate(folder.path());
+    let hub = Hub::start_with(|settings| {
+        settings.tls = Tls::Files { certificate: file("certificate.pem"), key: file("key.pem") };
+    })
+    .await;
+    let trusting = |certificate: &CertificateDer<'static>| {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        roots
+    };
+    let connect = async |certificate: &CertificateDer<'static>| {
+        connect(hub.address(), trusting(certificate), "http/1.1", None).await
+    };
+    let shown = |stream: &TlsStream<TcpStream>| {
+        stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+    };
+    let look = || hub.running.front.certificates.as_ref().unwrap().refresh(wall());
+
+    let mut early = connect(&first).await.unwrap();
+    assert_eq!(shown(&early), first);
+    assert!(is_alive(&mut early).await);
+    let path = format!("wss://hub.example/public/app/{APP}");
+    let stream = connect(&first).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(path, stream).await.unwrap();
+
+    // Half of a replacement, and one that is none, change nothing.
+    std::fs::write(file("key.pem"), "not a key").unwrap();
+    look();
+    assert_eq!(shown(&connect(&first).await.unwrap()), first);
+
+    let second = write_certificate(folder.path());
+    look();
+    assert_eq!(shown(&connect(&second).await.unwrap()), second);
+    assert!(connect(&first).await.is_err(), "the old certificate is gone");
+    assert!(is_alive(&mut early).await, "what was open goes on");
+    let ask = r#"{"jsonrpc":"2.0","id":1,"handle":-1,"method":"EngineVersion","params":[]}"#;
+    socket.send(Message::text(ask)).await.unwrap();
+    loop {
+        let next = tokio::time::timeout(Duration::from_secs(20), socket.next()).await;
+        let next = next.expect("no answer for a long time").unwrap().unwrap();
+        if next.to_text().is_ok_and(|text| text.contains("qComponentVersion")) {
+            break;
+        }
     }
 }
 

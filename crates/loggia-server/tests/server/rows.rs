@@ -49,6 +49,7 @@
 //!      headers: a_trusted_sender_says_who_comes
 //!      auth/src/oidc/claims: nobody_is_made_of_a_name_that_is_reserved_or_not_one
 //! 20   auth/src/jwt/tests: no_forged_or_stretched_token_is_believed
+//!      tokens: keys_are_fetched_from_their_address_when_they_change_and_not_for_whoever_likes
 //!      tokens: a_bad_token_is_as_good_as_none_and_nobody_is_told_why
 //! 21   tickets: a_ticket_is_good_once_at_its_entrance_only
 //!      auth/src/ticket: a_ticket_is_good_once_at_its_entrance_for_a_minute
@@ -81,6 +82,7 @@
 //!      attacks: sockets_open_only_from_our_own_pages
 //! 29   qrs/tests/it/strangers: strangers_get_nothing_and_learn_nothing
 //!      sweep: no_address_of_the_repository_tells_strangers_what_exists
+//!      sweep: who_may_not_read_an_app_is_answered_as_if_there_were_none
 //!      requirements: what_a_visitor_may_not_know_looks_like_what_is_not_there
 //! 30   sweep: no_address_of_the_repository_tells_strangers_what_exists
 //! 31   reach: what_one_may_change_is_not_changed_into_what_one_may_not_make
@@ -94,6 +96,7 @@
 //!      signing_in: forms_of_other_pages_do_nothing
 //!      signing_in: clients_end_their_own_session
 //! 34   attacks: sockets_open_only_from_our_own_pages
+//!      sweep: every_address_asked_for_a_socket_opens_one_only_where_sockets_are
 //! 35   apart: cookies_are_for_one_entrance_and_for_no_script
 //!      apart: no_two_entrances_share_a_cookie
 //!      apart: a_tossed_cookie_neither_replaces_nor_breaks_the_right_one
@@ -157,6 +160,8 @@
 //! A14  auth/src/sessions: inactivity_ends_a_session_and_activity_puts_it_off
 //!      qix/tests/conversations/access: a_session_that_ends_ends_its_sockets
 //! A23  attacks: sockets_open_only_from_our_own_pages
+//!      telling: the_log_names_an_origin_that_is_refused_and_the_answer_does_not
+//!      sweep: every_address_asked_for_a_socket_opens_one_only_where_sockets_are
 //! A24  repository/tests/it/manage: an_entrance_is_told_everything_that_is_wrong_with_it
 //!      apart: no_two_entrances_share_a_cookie
 //! A25  qrs/tests/it/entrances: a_proxy_serves_what_is_linked_to_it

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use loggia_auth::Passwords;
 use loggia_model::entity::{AnonymousMode, PoolKind, RuleCategory};
 use loggia_model::{
-    AppId, Caller, InternalAccount, PoolId, RuleId, StreamId, UserId, UserKey, VirtualProxyId,
+    AppId, Caller, InternalAccount, Moment, PoolId, RuleId, StreamId, UserId, UserKey,
+    VirtualProxyId,
 };
 use loggia_repository::{
     AppEdit, ObjectEdit, PoolEdit, Repository, RuleEdit, StreamEdit, UserEdit, VirtualProxyEdit,
     pool_kind, seed,
 };
-use loggia_server::serve::{Running, start};
+use loggia_server::serve::{Running, start, start_by};
 use loggia_server::settings::Settings;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -72,6 +75,19 @@ impl Hub {
         let mut settings = settings(&data, false);
         change(&mut settings);
         let running = start(settings).await.unwrap();
+        Hub::furnished(running, data).await
+    }
+
+    /// The same by a clock that stands still unless it is set.
+    pub(crate) async fn start_by(clock: &Arc<AtomicI64>) -> Hub {
+        let data = tempfile::tempdir().unwrap();
+        let clock = Arc::clone(clock);
+        let clock = Arc::new(move || Moment(clock.load(Ordering::Relaxed)));
+        let running = start_by(clock, settings(&data, false)).await.unwrap();
+        Hub::furnished(running, data).await
+    }
+
+    async fn furnished(running: Running, data: tempfile::TempDir) -> Hub {
         let repository = running.front.repository.clone();
         let engine = running.front.engine.clone();
         tokio::task::spawn_blocking(move || {

@@ -4,12 +4,20 @@
 
 use std::collections::BTreeSet;
 
+use loggia_model::entity::RuleCategory;
+use loggia_model::{AppId, StreamId};
+use loggia_proxy::query;
 use loggia_proxy::route::{Need, Route, SocketName};
+use loggia_repository::{AppEdit, RuleEdit, StreamEdit};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{APP, Answer, Hub, PASSWORD, Person, TEAM_APP};
+use crate::support::{APP, Answer, Hub, PASSWORD, Person, TEAM_APP, server_itself};
 
 const KEY: &str = "0123456789abcdef";
+/// An app and a stream that no rule opens to anybody.
+const SECRET_APP: AppId = AppId(Uuid::from_u128(40));
+const SECRET_STREAM: StreamId = StreamId(Uuid::from_u128(41));
 
 /// An address of each kind of route, below an entrance. Exhaustive: a new kind does not compile
 /// until it is swept.
@@ -48,6 +56,7 @@ fn routes() -> Vec<Route> {
         Route::Root,
         Route::Hub { stream: None },
         Route::App { app: app.clone(), sheet: None, opening: Default::default() },
+        Route::Socket(SocketName::default()),
         Route::SocketPage(SocketName::default()),
         Route::Login,
         Route::Logout,
@@ -90,7 +99,8 @@ async fn ask(person: &mut Person, method: &str, path: &str, headers: &[(&str, &s
 async fn every_route_gives_each_caller_what_its_need_says() {
     let hub = Hub::start().await;
     let mut victim = hub.visitor().await;
-    for route in routes() {
+    let asked_without_upgrade = |route: &Route| !matches!(route, Route::Socket(_));
+    for route in routes().into_iter().filter(asked_without_upgrade) {
         let path = format!("/public{}", example(&route));
         let at_default = example(&route);
         let need = route.need();
@@ -146,6 +156,183 @@ async fn every_route_gives_each_caller_what_its_need_says() {
     }
 }
 
+/// A handshake that is refused, as bytes: a browser's own would have a right method and origin.
+async fn refused_handshake(hub: &Hub, method: &str, path: &str, lines: &str) -> Answer {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n",
+        hub.address()
+    );
+    Answer::parse(&hub.raw(request.as_bytes()).await)
+}
+
+#[tokio::test]
+async fn every_address_asked_for_a_socket_opens_one_only_where_sockets_are() {
+    let hub = Hub::start().await;
+    let ana = hub.user("ana", "").await;
+    let mut victim = hub.visitor().await;
+    for route in routes() {
+        let at_default = example(&route);
+        let path = format!("/public{at_default}");
+        let is_socket = matches!(route, Route::Root | Route::Socket(_) | Route::SocketPage(_));
+        let before = (victim.who("/public").await, hub.sessions());
+
+        // Another site's page, with the victim's cookie or without, and methods that open nothing.
+        let cookie = format!("Cookie: {}\r\n", victim.cookie_header());
+        for origin in ["https://evil.example", "null", "", "file://"] {
+            for cookie in ["", cookie.as_str()] {
+                let lines = format!("{cookie}Origin: {origin}\r\n");
+                let answer = refused_handshake(&hub, "GET", &path, &lines).await;
+                let expected = format!("{route:?} {origin:?} {cookie:?}: {}", answer.head);
+                assert_eq!(answer.status, 403, "{expected}");
+                assert_eq!(answer.header("set-cookie"), "", "{expected}");
+            }
+        }
+        for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "PROPFIND"] {
+            let answer = refused_handshake(&hub, method, &path, &cookie).await;
+            let expected = format!("{method} {route:?}: {}", answer.head);
+            assert!((400..500).contains(&answer.status), "{expected}");
+            assert_eq!(answer.header("connection"), "close", "{expected}");
+        }
+        assert_eq!((victim.who("/public").await, hub.sessions()), before, "{route:?}");
+
+        // Nobody, where nobody is let in as a visitor; a visitor; and a user without rights.
+        let (mut heard, sessions) = (Vec::new(), hub.sessions());
+        for (person, path) in
+            [(hub.somebody(), &at_default), (hub.somebody(), &path), (ana.clone(), &at_default)]
+        {
+            match person.socket(if path.is_empty() { "/" } else { path }, &[]).await {
+                Ok(mut socket) => {
+                    let first = socket.next().await.unwrap()["params"].clone();
+                    let opened = socket.ask(1, -1, "OpenDoc", json!([SECRET_APP.text()]));
+                    let is_told = first["mustAuthenticate"] == json!(true);
+                    if !is_told {
+                        let opened = opened.await;
+                        assert!(opened.get("result").is_none(), "{route:?}: {opened}");
+                    }
+                    heard.push(match is_told {
+                        true => "sign in".to_owned(),
+                        false => first["userDirectory"].as_str().unwrap_or_default().to_owned(),
+                    });
+                }
+                Err(status) => heard.push(status.to_string()),
+            }
+        }
+        match is_socket {
+            true => assert_eq!(heard, ["sign in", "NONE", "LOGGIA"], "{route:?}"),
+            false => assert_eq!(heard, ["404", "404", "404"], "{route:?}"),
+        }
+        assert_eq!(hub.sessions() - sessions, usize::from(is_socket), "{route:?}");
+    }
+}
+
+/// Makes an app and a stream that only administrators know of.
+fn hide(hub: &Hub) {
+    let (repository, caller) = (hub.repository(), server_itself());
+    let stream = StreamEdit { name: Some("Board".into()), ..StreamEdit::default() };
+    repository.create_stream(&caller, Some(SECRET_STREAM), stream).unwrap();
+    let app = AppEdit { name: Some("Bonuses".into()), ..AppEdit::default() };
+    repository.create_app(&caller, Some(SECRET_APP), app).unwrap();
+    repository.publish_app(&caller, SECRET_APP, SECRET_STREAM, None).unwrap();
+}
+
+/// Everything that an answer says, apart from what differs each time and the id that was asked for.
+fn said(answer: &Answer, id: &str) -> (u16, Vec<String>, Value) {
+    let names = answer.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let names = names.map(|(name, _)| name.to_owned()).collect();
+    let mut message = match answer.body.starts_with('{') {
+        true => answer.json(),
+        false => answer.data()["message"].clone(),
+    };
+    assert!(message.is_object(), "{}", answer.body);
+    for member in ["reference", "time", "timestamp"] {
+        message.as_object_mut().unwrap().remove(member);
+    }
+    let text = message.to_string().replace(id, "ID").replace(&query::encode(id), "ID");
+    (answer.status, names, serde_json::from_str(&text).unwrap())
+}
+
+#[tokio::test]
+async fn who_may_not_read_an_app_is_answered_as_if_there_were_none() {
+    let hub = Hub::start().await;
+    hide(&hub);
+    let none = AppId(Uuid::from_u128(0xffff)).text();
+    for (base, mut person, hidden) in [
+        ("/public", hub.visitor().await, vec![SECRET_APP.text(), TEAM_APP.text()]),
+        ("/public", hub.user("ana", "/public").await, vec![SECRET_APP.text()]),
+        ("", hub.user("ana", "").await, vec![SECRET_APP.text()]),
+    ] {
+        let who = person.who(base).await;
+        for (method, address) in [
+            ("GET", "/sense/app/ID"),
+            ("GET", "/sense/app/ID/sheet/overview/state/analysis"),
+            ("GET", "/sense/app/ID/bookmark/x/select/Region/North"),
+            ("GET", "/api/v1/apps/ID"),
+            ("GET", "/content/apps/ID/thumbnail.svg"),
+            ("GET", "/qrs/app/ID?xrfkey=KEY"),
+            ("PUT", "/qrs/app/ID?xrfkey=KEY"),
+            ("DELETE", "/qrs/app/ID?xrfkey=KEY"),
+            ("GET", "/app/ID"),
+        ] {
+            for accept in ["text/html", "application/json"] {
+                let address = format!("{base}{}", address.replace("KEY", KEY));
+                let mut answers = Vec::new();
+                for id in [&none].into_iter().chain(&hidden) {
+                    let path = address.replace("ID", id);
+                    let answer = ask(&mut person, method, &path, &[("Accept", accept)]).await;
+                    if answer.status == 302 {
+                        // Leads to the page without having looked.
+                        let there = answer.header("location").replace(id, "ID");
+                        answers.push((302, vec![there], Value::Null));
+                        continue;
+                    }
+                    assert_eq!(answer.status, 404, "{who} {method} {path}: {}", answer.body);
+                    answers.push(said(&answer, id));
+                }
+                let expected = format!("{who} {method} {address} {accept}: {answers:?}");
+                answers.dedup();
+                assert_eq!(answers.len(), 1, "{expected}");
+            }
+        }
+        // On a socket the same.
+        let socket = person.socket(&format!("{base}/app/engineData"), &[]).await;
+        let mut socket = socket.unwrap_or_else(|status| panic!("{who}: {status}"));
+        let mut answers = Vec::new();
+        for (number, id) in (1..).zip([&none].into_iter().chain(&hidden)) {
+            let mut answer = socket.ask(number, -1, "OpenDoc", json!([id])).await;
+            let error = answer["error"].as_object_mut().unwrap();
+            let parameter = error["parameter"].as_str().unwrap_or_default().to_owned();
+            error.insert("parameter".into(), json!(parameter.replace(id.as_str(), "ID")));
+            answers.push(json!([error["code"], error["message"], error["parameter"]]));
+        }
+        let expected = format!("{who}: {answers:?}");
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{expected}");
+    }
+
+    // Who may know of it and not touch it is told so.
+    let rule = RuleEdit {
+        category: Some(RuleCategory::Security),
+        name: Some("everybody looks, also over the repository's interface".into()),
+        condition: Some("true".into()),
+        resource_filter: Some(format!("App_{APP}")),
+        actions: Some(2),
+        context: Some(0),
+        ..RuleEdit::default()
+    };
+    hub.repository().create_rule(&server_itself(), None, rule).unwrap();
+    let mut visitor = hub.visitor().await;
+    let mut ana = hub.user("ana", "").await;
+    for (person, base) in [(&mut visitor, "/public"), (&mut ana, "")] {
+        let path = format!("{base}/qrs/app/{APP}?xrfkey={KEY}");
+        assert_eq!(ask(person, "GET", &path, &[]).await.status, 200, "{path}");
+        for method in ["PUT", "DELETE"] {
+            let answer = ask(person, method, &path, &[]).await;
+            assert_eq!(answer.status, 403, "{method} {path}: {}", answer.body);
+        }
+    }
+}
+
 /// What somebody learns of an answer: its status and code.
 fn learnt(answer: &Answer) -> (u16, String) {
     let code = if answer.body.starts_with('{') {
@@ -159,11 +346,15 @@ fn learnt(answer: &Answer) -> (u16, String) {
 #[tokio::test]
 async fn no_address_of_the_repository_tells_strangers_what_exists() {
     let hub = Hub::start().await;
+    hide(&hub);
     let mut nobody = hub.somebody();
     let mut visitor = hub.visitor().await;
     let mut ana = hub.user("ana", "").await;
     let unknown = Uuid::from_u128(0xffff).to_string();
-    let hidden = [TEAM_APP.text(), Uuid::from_u128(10).to_string(), Uuid::from_u128(5).to_string()];
+    let secret = [SECRET_APP.text(), SECRET_STREAM.text()];
+    // Ana reads the team's stream and app, which visitors may not know of.
+    let of_team =
+        [TEAM_APP.text(), Uuid::from_u128(10).to_string(), Uuid::from_u128(5).to_string()];
     let mut swept = BTreeSet::new();
     let mut answered = Vec::new();
     for (method, pattern) in loggia_qrs::routes() {
@@ -190,11 +381,8 @@ async fn no_address_of_the_repository_tells_strangers_what_exists() {
                 }
                 continue;
             }
-            for id in &hidden {
-                // Ana reads the team's stream and app, which visitors may not know of.
-                if who == "ana" {
-                    continue;
-                }
+            let of_team = of_team.iter().filter(|_| who == "visitor");
+            for id in secret.iter().chain(of_team) {
                 let answer = ask(person, method, &address(base, id), &[]).await;
                 assert_eq!(learnt(&answer), told, "{who} {method} {pattern} {id}: {}", answer.body);
             }

@@ -370,6 +370,46 @@ async fn provoke(hub: &Hub) {
     socket.ask(9, -1, &format!("{evil}{long}"), json!([])).await;
 }
 
+#[tokio::test]
+async fn the_log_names_an_origin_that_is_refused_and_the_answer_does_not() {
+    use tracing_subscriber::layer::SubscriberExt;
+    let lines = Lines::default();
+    let to_lines = lines.clone();
+    let subscriber = tracing_subscriber::registry()
+        .with(tracing_subscriber::EnvFilter::new("loggia=info"))
+        .with(log_lines::json(move || to_lines.clone()));
+    // Of this thread, in which the server answers too.
+    let _log = tracing::subscriber::set_default(subscriber);
+    let hub = Hub::start().await;
+    hub.edit_entrance(VirtualProxyEdit {
+        host_allow_list: Some(vec!["portal.example".into()]),
+        ..VirtualProxyEdit::default()
+    });
+    let visitor = hub.visitor().await;
+    for origin in ["https://evil.example:8443", "https://portal.example.evil.example"] {
+        let request = format!(
+            "GET /public/app/{APP} HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\nOrigin: {origin}\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            hub.address(),
+            visitor.cookie_header()
+        );
+        let answer = Answer::parse(&hub.raw(request.as_bytes()).await);
+        assert_eq!((answer.status, answer.code().as_str()), (403, "REQ-ORIGIN"), "{origin}");
+        let told = format!("{}{}", answer.head, answer.body);
+        for hidden in ["evil.example", "portal.example"] {
+            assert!(!told.contains(hidden), "{told}");
+        }
+        let reference = answer.json()["reference"].as_str().unwrap().to_owned();
+        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let found: Vec<&str> = log.lines().filter(|line| line.contains(&reference)).collect();
+        assert_eq!(found.len(), 1, "{log}");
+        assert!(found[0].contains(origin) && found[0].contains("public"), "{}", found[0]);
+    }
+    let origins = [("origin", "https://portal.example")];
+    assert!(visitor.socket(&format!("/public/app/{APP}"), &origins).await.is_ok());
+}
+
 /// One test for both forms of the log, since a process has one log.
 #[tokio::test]
 async fn every_line_of_the_log_stays_one_line() {

@@ -1,9 +1,16 @@
 //! Bearer tokens: one session for whoever brings them, on requests and sockets.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use loggia_model::entity::{AnonymousMode, AttributeMapping, AuthenticationMethod, JwtSettings};
 use loggia_repository::VirtualProxyEdit;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::programs::wall;
 use crate::support::{APP, Hub, PUBLIC, Person, server_itself};
@@ -32,12 +39,17 @@ fn set_up(hub: &Hub, mode: AnonymousMode) -> EncodingKey {
 }
 
 fn bearer(key: &EncodingKey, change: &Value) -> String {
+    signed(key, None, change)
+}
+
+fn signed(key: &EncodingKey, id: Option<&str>, change: &Value) -> String {
     let expires = wall().0 / 1_000 + 300;
     let mut claims = json!({ "sub": "eva", "aud": "hub", "exp": expires, "groups": ["sales"] });
     for (name, value) in change.as_object().unwrap() {
         claims[name] = value.clone();
     }
-    let token = encode(&Header::new(Algorithm::ES256), &claims, key).unwrap();
+    let header = Header { kid: id.map(str::to_owned), ..Header::new(Algorithm::ES256) };
+    let token = encode(&header, &claims, key).unwrap();
     format!("Bearer {token}")
 }
 
@@ -102,6 +114,116 @@ async fn a_set_of_keys_may_stand_in_a_file_of_the_folder_for_keys() {
         let repository = hub.repository();
         let error = repository.update_virtual_proxy(&server_itself(), PUBLIC, None, edit);
         assert!(error.unwrap_err().to_string().contains("jwtPublicKeyCertificate"), "{name}");
+    }
+}
+
+/// Somebody who publishes keys over HTTP.
+#[derive(Clone)]
+struct Issuer {
+    address: SocketAddr,
+    /// What is answered, and how often it was asked for.
+    told: Arc<Mutex<(String, u32)>>,
+}
+
+impl Issuer {
+    async fn start() -> Issuer {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let told = Arc::new(Mutex::new((String::new(), 0)));
+        let issuer = Issuer { address, told: Arc::clone(&told) };
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.unwrap());
+                }
+                assert!(request.starts_with(b"GET /keys HTTP/1.1\r\n"));
+                let answer = {
+                    let mut told = told.lock().unwrap();
+                    told.1 += 1;
+                    told.0.clone()
+                };
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        issuer
+    }
+
+    fn answers(&self, status: &str, body: &str) {
+        self.told.lock().unwrap().0 = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+    }
+
+    fn publishes(&self, keys: &[(&str, &EncodingKey)]) {
+        let keys: Vec<Value> = keys
+            .iter()
+            .map(|(id, key)| {
+                let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(key, Algorithm::ES256).unwrap();
+                let mut jwk = serde_json::to_value(jwk).unwrap();
+                jwk["kid"] = json!(id);
+                jwk
+            })
+            .collect();
+        self.answers("200 OK", &json!({ "keys": keys }).to_string());
+    }
+
+    fn was_asked(&self) -> u32 {
+        self.told.lock().unwrap().1
+    }
+}
+
+#[tokio::test]
+async fn keys_are_fetched_from_their_address_when_they_change_and_not_for_whoever_likes() {
+    const MINUTE: i64 = 60_000;
+    let clock = Arc::new(AtomicI64::new(wall().0));
+    let passes = |millis: i64| clock.fetch_add(millis, Ordering::Relaxed);
+    let hub = Hub::start_by(&clock).await;
+    let first = set_up(&hub, AnonymousMode::Never);
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let second = EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).unwrap();
+    let issuer = Issuer::start().await;
+    let mut edit = VirtualProxyEdit::default();
+    edit.jwt.key = Some(format!("http://{}/keys", issuer.address));
+    hub.edit_entrance(edit);
+    let status = async |key: &EncodingKey, id: &str| {
+        let token = signed(key, Some(id), &json!({}));
+        let headers = [("Authorization", token.as_str())];
+        hub.somebody().send("GET", "/public/api/v1/hub", &headers, "").await.status
+    };
+
+    issuer.publishes(&[("a", &first)]);
+    for _ in 0..3 {
+        assert_eq!(status(&first, "a").await, 200);
+    }
+    assert_eq!(status(&second, "a").await, 401, "another's signature");
+    assert_eq!(issuer.was_asked(), 1, "once for all");
+
+    // The keys are replaced. Whoever comes with a new one makes us look, but not all the time.
+    issuer.publishes(&[("b", &second)]);
+    for id in ["b", "c", "d", "e"] {
+        assert_eq!(status(&second, id).await, 401);
+    }
+    assert_eq!(issuer.was_asked(), 1, "a moment ago");
+    passes(MINUTE);
+    assert_eq!(status(&second, "b").await, 200);
+    assert_eq!(issuer.was_asked(), 2);
+    assert_eq!(status(&first, "a").await, 401, "withdrawn");
+    passes(MINUTE);
+    for number in 0..20 {
+        assert_eq!(status(&first, &format!("unknown {number}")).await, 401);
+    }
+    assert_eq!(issuer.was_asked(), 3, "once for a flood of unknown keys");
+
+    // An issuer that is away, or talks nonsense, locks nobody out.
+    for (answer, body) in [("503 Away", ""), ("200 OK", "<html>"), ("200 OK", "{\"keys\":[]}")] {
+        issuer.answers(answer, body);
+        passes(60 * MINUTE);
+        let before = issuer.was_asked();
+        assert_eq!(status(&second, "b").await, 200, "{answer} {body}");
+        assert_eq!(issuer.was_asked(), before + 1, "{answer} {body}");
     }
 }
 
