@@ -174,7 +174,8 @@
 //! What the table does not hold: row 27's second is a matter of time, and is told here as *before*
 //! and *after* a change; row 28 has no links or tokens of its own yet, only other apps on a socket;
 //! row 40's equal time is tested as equal work; row 52's tail latency is measured by
-//! `cargo xtask bench`, not tested. Rows 41 to 49, 53 to 57 and 65 belong to other parts.
+//! `cargo xtask bench`, not tested; that a browser follows row 32's redirects, and no others, is
+//! tested with one, in `web/e2e/entrances.test.mjs`. Rows 41 to 49, 53 to 57 and 65 belong to other parts.
 
 use std::collections::BTreeMap;
 use std::path::Path;
