@@ -11,11 +11,14 @@ use std::pin::Pin;
 use loggia_model::{Moment, UserId, UserKey};
 use thiserror::Error;
 
-/// What somebody presents to be recognised.
+use crate::attempts::AttemptsRefused;
+
+/// What somebody presents to be recognised. Shown by nothing: it holds a password.
 #[derive(Clone)]
 pub struct SignIn {
-    /// Name and password as typed into the form.
-    pub form: Option<(String, String)>,
+    /// As typed into the form.
+    pub name: String,
+    pub password: String,
     pub address: Option<IpAddr>,
     pub now: Moment,
 }
@@ -57,6 +60,12 @@ pub enum SignInFailure {
     Unreachable,
     #[error("sign-in failed inside the server")]
     Broken,
+}
+
+impl From<AttemptsRefused> for Answer {
+    fn from(AttemptsRefused { wait_seconds }: AttemptsRefused) -> Answer {
+        Answer::Failed(SignInFailure::TooManyAttempts { wait_seconds })
+    }
 }
 
 /// One way to sign in.

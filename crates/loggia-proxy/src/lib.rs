@@ -29,6 +29,7 @@ pub mod framing;
 pub mod headers;
 pub mod host;
 mod method;
+mod ours;
 pub mod page;
 pub mod problem;
 mod proxy;

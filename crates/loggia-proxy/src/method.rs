@@ -6,13 +6,18 @@ pub(crate) mod oidc;
 pub(crate) mod saml;
 mod ticket;
 
+use std::fmt;
+
 use axum::response::Response;
-use http::header::{HeaderMap, HeaderValue};
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
 use loggia_auth::{NoRandomness, Session, SessionSecret};
+use loggia_model::Moment;
 use loggia_model::entity::AuthenticationMethod;
 
 use crate::cookie;
-use crate::proxy::{Entered, Proxy};
+use crate::problem::{Link, Problem};
+use crate::proxy::{Entered, Proxy, redirect};
 
 /// How to ask for a sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +28,25 @@ pub(crate) enum Manner {
     Silent,
     /// The person logged out on purpose: the provider must let them choose again.
     AskAnew,
+}
+
+/// Where a browser goes to sign in.
+struct Away {
+    address: String,
+    /// The cookie line that binds the sign-in to the browser, where it has none yet.
+    cookie: Option<HeaderValue>,
+}
+
+/// Why a provider signed nobody in.
+trait Failure: fmt::Display {
+    /// The way of signing in, for the log.
+    const METHOD: &'static str;
+
+    /// Whether the provider would have had to show something.
+    fn would_ask(&self) -> bool;
+
+    /// What the person reads: true, and nothing that helps a forger.
+    fn problem(&self, now: Moment) -> Problem;
 }
 
 impl Proxy {
@@ -61,6 +85,70 @@ impl Proxy {
             AuthenticationMethod::HeaderStatic
             | AuthenticationMethod::HeaderDynamic
             | AuthenticationMethod::Jwt => Some(self.credential_is_missing(entered, headers)),
+        }
+    }
+
+    /// Leads the browser away to sign in, or says why not.
+    fn lead_away<E: Failure>(
+        &self,
+        entered: &Entered,
+        headers: &HeaderMap,
+        away: Result<Away, E>,
+        target: &str,
+        manner: Manner,
+    ) -> Response {
+        match away {
+            Ok(Away { address, cookie }) => {
+                let mut response = redirect(StatusCode::FOUND, &address);
+                if let Some(line) = cookie {
+                    response.headers_mut().append(header::SET_COOKIE, line);
+                }
+                response
+            }
+            Err(error) => self.not_signed_in(entered, headers, &error, target, manner),
+        }
+    }
+
+    /// The answer to somebody whom the provider did not sign in. Who was not to notice anything
+    /// goes on as a visitor; the others read why.
+    fn not_signed_in<E: Failure>(
+        &self,
+        entered: &Entered,
+        headers: &HeaderMap,
+        error: &E,
+        target: &str,
+        manner: Manner,
+    ) -> Response {
+        let mut problem = error.problem(self.now());
+        if manner != Manner::Silent || !error.would_ask() {
+            let address = entered.screened.address.to_string();
+            problem.log("entrance", &address, &format!("{}: {error}", E::METHOD));
+        }
+        if manner == Manner::Silent {
+            return redirect(StatusCode::SEE_OTHER, target);
+        }
+        self.offer_again(entered, &mut problem, target);
+        self.refuse(entered, &problem, headers)
+    }
+
+    /// The answer to a browser that brings what this server did not send it for.
+    fn not_begun_here(&self, entered: &Entered, finding: &str) -> Problem {
+        let text =
+            "This sign-in was not begun in this browser, was used already, or took too long.";
+        let status = StatusCode::BAD_REQUEST;
+        let mut problem = Problem::new(status, "AUTH-STATE", "Not logged in", text, self.now());
+        problem.log("entrance", &entered.screened.address.to_string(), finding);
+        self.offer_again(entered, &mut problem, &format!("{}/hub", entered.base()));
+        problem
+    }
+
+    /// Buttons for trying again, and for going on without where that is possible.
+    fn offer_again(&self, entered: &Entered, problem: &mut Problem, target: &str) {
+        let again = format!("{}/login?target={}", entered.base(), crate::query::encode(target));
+        problem.action = Some(Link::new("Try again", again));
+        if entered.entrance.anonymous.takes_visitors() {
+            let hub = format!("{}/hub", entered.base());
+            problem.secondary = Some(Link::new("Go on as a visitor", hub));
         }
     }
 

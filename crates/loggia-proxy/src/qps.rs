@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use tracing::info;
 use uuid::Uuid;
 
+use crate::ours::has_xrf_key;
 use crate::problem::Problem;
 use crate::proxy::Proxy;
 use crate::query::Query;
@@ -39,10 +40,12 @@ pub const MAX_BODY: usize = 256 * 1_024;
 const MOST_ATTRIBUTES: usize = 500;
 const MAX_ATTRIBUTE: usize = 2_048;
 
-/// What a caller says about a person.
+/// What a caller says about a person who is to be let in.
 struct Told {
     key: UserKey,
     attributes: Vec<(String, String)>,
+    /// All that was said.
+    body: Map<String, Value>,
 }
 
 impl Proxy {
@@ -59,7 +62,7 @@ impl Proxy {
     }
 
     fn answer_qps(&self, call: &QpsCall<'_>) -> Result<Response, Box<Problem>> {
-        if !has_key(call.query, call.headers) {
+        if !has_xrf_key(call.query, call.headers) {
             let text = "The query parameter Xrfkey and the header X-Qlik-Xrfkey must hold the same \
                         16 letters or digits.";
             return Err(self.wrong(StatusCode::FORBIDDEN, "REQ-XRFKEY", text));
@@ -135,12 +138,10 @@ impl Proxy {
         entrance: &Arc<VirtualProxy>,
         call: &QpsCall<'_>,
     ) -> Result<Response, Box<Problem>> {
-        self.check_takes_users(entrance)?;
-        let body = self.body(call.body)?;
-        let told = self.told(&body)?;
+        let told = self.told(entrance, call)?;
         let now = self.now();
         let tickets = &self.shared().tickets;
-        let target = match member(&body, "TargetId") {
+        let target = match member(&told.body, "TargetId") {
             Some(Value::String(id)) if !id.is_empty() => tickets.target(id, entrance.id, now),
             _ => None,
         };
@@ -168,13 +169,11 @@ impl Proxy {
         entrance: &Arc<VirtualProxy>,
         call: &QpsCall<'_>,
     ) -> Result<Response, Box<Problem>> {
-        self.check_takes_users(entrance)?;
-        let body = self.body(call.body)?;
-        let told = self.told(&body)?;
+        let told = self.told(entrance, call)?;
         let now = self.now();
         let internal =
             |error: &dyn std::error::Error| Box::new(Problem::internal(&error.to_string(), now));
-        let secret = match member(&body, "SessionId") {
+        let secret = match member(&told.body, "SessionId") {
             None | Some(Value::Null) => {
                 SessionSecret::random().map_err(|error| internal(&error))?
             }
@@ -206,7 +205,7 @@ impl Proxy {
             lifetime_minutes: entrance.lifetime_minutes,
             ..NewSession::new(entrance.id, principal, entrance.inactivity_minutes)
         };
-        let id = match member(&body, "SessionId") {
+        let id = match member(&told.body, "SessionId") {
             Some(Value::String(text)) => text.clone(),
             _ => secret.reveal(),
         };
@@ -248,34 +247,24 @@ impl Proxy {
         self.shared().repository.site().user_by_key(&key).cloned()
     }
 
-    fn check_takes_users(&self, entrance: &VirtualProxy) -> Result<(), Box<Problem>> {
-        if entrance.anonymous.takes_users() {
-            return Ok(());
+    /// Whom the caller wants let in at the entrance, where anybody but visitors is.
+    fn told(&self, entrance: &VirtualProxy, call: &QpsCall<'_>) -> Result<Told, Box<Problem>> {
+        if !entrance.anonymous.takes_users() {
+            let text = "Nobody signs in at this entrance: it is for visitors only.";
+            return Err(self.wrong(StatusCode::FORBIDDEN, "ENT-VISITORS", text));
         }
-        let text = "Nobody signs in at this entrance: it is for visitors only.";
-        Err(self.wrong(StatusCode::FORBIDDEN, "ENT-VISITORS", text))
-    }
-
-    fn body(&self, bytes: &[u8]) -> Result<Map<String, Value>, Box<Problem>> {
-        match serde_json::from_slice(bytes) {
-            Ok(Value::Object(members)) => Ok(members),
-            _ => {
-                let text = "The body must be a JSON object.";
-                Err(self.wrong(StatusCode::BAD_REQUEST, "REQ-BODY", text))
-            }
-        }
-    }
-
-    fn told(&self, body: &Map<String, Value>) -> Result<Told, Box<Problem>> {
         let bad = |text: &str| self.wrong(StatusCode::BAD_REQUEST, "REQ-BODY", text);
-        let text = |name: &str| member(body, name).and_then(Value::as_str).unwrap_or_default();
+        let Ok(Value::Object(body)) = serde_json::from_slice(call.body) else {
+            return Err(bad("The body must be a JSON object."));
+        };
+        let text = |name: &str| member(&body, name).and_then(Value::as_str).unwrap_or_default();
         let key = UserKey::from_outside(text("UserDirectory"), text("UserId"))
             .map_err(|error| bad(&format!("UserDirectory and UserId: {error}.")))?;
-        let attributes = attributes(member(body, "Attributes")).ok_or_else(|| {
+        let attributes = attributes(member(&body, "Attributes")).ok_or_else(|| {
             bad("Attributes must be a list of objects with one member each, such as \
                  [{\"group\": \"sales\"}].")
         })?;
-        Ok(Told { key, attributes })
+        Ok(Told { key, attributes, body })
     }
 
     fn wrong(&self, status: StatusCode, code: &'static str, text: &str) -> Box<Problem> {
@@ -286,17 +275,6 @@ impl Proxy {
         let text = format!("This address takes {allowed}.");
         self.wrong(StatusCode::METHOD_NOT_ALLOWED, "REQ-METHOD", &text)
     }
-}
-
-/// Whether the request carries its key twice, as no page of another site could make it.
-#[must_use]
-pub fn has_key(query: &Query, headers: &HeaderMap) -> bool {
-    let mut sent = headers.get_all("x-qlik-xrfkey").iter();
-    let (Some(header), None) = (sent.next(), sent.next()) else { return false };
-    query.get("xrfkey").is_some_and(|key| {
-        let is_proper = key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        is_proper && header.as_bytes() == key.as_bytes()
-    })
 }
 
 /// A session's secret as a caller chose it: 128 bits, written as a GUID or without its hyphens. One

@@ -17,6 +17,7 @@ use crate::cookie;
 use crate::headers::form_leads_to;
 use crate::host::Origin;
 use crate::method::Manner;
+use crate::ours::{Demand, has_xrf_key, header_token, is_ours, is_token_of};
 use crate::page::{Html, Page, PageKind};
 use crate::path::CanonicalPath;
 use crate::problem::{Link, Problem, page_response};
@@ -69,14 +70,10 @@ impl Proxy {
                 form.and_then(|form| form.get("csrf").map(str::to_owned))
             }
         };
-        let has_token = token.is_some_and(|token| same(&token, &guest.session.csrf));
-        let is_ours = match sender(entered, headers) {
-            Sender::Ours => true,
-            Sender::Unknown => has_token,
-            Sender::Foreign => false,
-        };
-        if !is_ours {
-            return self.forged(entered, &guest.caller.principal.to_string(), headers);
+        let has_token = is_token_of(guest, token.as_deref());
+        let demand = Demand::SenderOrProof;
+        if let Some(refused) = self.refuse_forged(entered, headers, guest, demand, has_token) {
+            return refused;
         }
         self.shared().sessions.end(&guest.session, SessionEnd::LoggedOut);
         // Not from here: a browser follows the answer to a form to its own site only, because the
@@ -110,10 +107,11 @@ impl Proxy {
         let form = read_form(body).await.unwrap_or_else(|_| Query::parse(""));
         let back = redirect(StatusCode::SEE_OTHER, &self.target(entered, &form));
         let Some(guest) = &entered.guest else { return back };
-        let token = header_token(headers).or(form.get("csrf")).unwrap_or_default();
+        let has_token = is_token_of(guest, header_token(headers).or(form.get("csrf")));
         // Unlike logging out, this reaches beyond the browser at hand: the token is always asked for.
-        if sender(entered, headers) == Sender::Foreign || !same(token, &guest.session.csrf) {
-            return self.forged(entered, &guest.caller.principal.to_string(), headers);
+        let demand = Demand::Proof;
+        if let Some(refused) = self.refuse_forged(entered, headers, guest, demand, has_token) {
+            return refused;
         }
         let ended = self.shared().sessions.end_others(&guest.session, SessionEnd::LoggedOut);
         let principal = &guest.caller.principal;
@@ -165,17 +163,13 @@ impl Proxy {
                     let inactive = json_response(&json!({ "session": "inactive" }));
                     return self.without_cookie(entered, inactive);
                 };
-                let is_ours = match sender(entered, headers) {
-                    Sender::Ours => true,
-                    Sender::Unknown => {
-                        has_xrf_key(entered, headers)
-                            || header_token(headers)
-                                .is_some_and(|token| same(token, &guest.session.csrf))
-                    }
-                    Sender::Foreign => false,
-                };
-                if !is_ours {
-                    return self.forged(entered, &guest.caller.principal.to_string(), headers);
+                let has_proof = has_xrf_key(&entered.screened.query, headers)
+                    || is_token_of(guest, header_token(headers));
+                let demand = Demand::SenderOrProof;
+                if let Some(refused) =
+                    self.refuse_forged(entered, headers, guest, demand, has_proof)
+                {
+                    return refused;
                 }
                 self.shared().sessions.end(&guest.session, SessionEnd::LoggedOut);
                 self.without_cookie(entered, json_response(&json!({ "session": "inactive" })))
@@ -358,9 +352,8 @@ impl Proxy {
                 self.login_page(entered, headers, &target, &username, Some(problem))
             }
         };
-        if sender(entered, headers) == Sender::Foreign
-            || !self.form_is_ours(entered, headers, form.get("csrf").unwrap_or_default())
-        {
+        let has_token = has_form_token(entered, headers, form.get("csrf"));
+        if !is_ours(entered, headers, Demand::Proof, has_token) {
             let text = "This page was open for too long. Please try again.";
             let status = StatusCode::FORBIDDEN;
             let problem = Problem::new(status, "REQ-CSRF", "Not logged in", text, now);
@@ -369,7 +362,8 @@ impl Proxy {
         }
         let password = form.get("password").unwrap_or_default().to_owned();
         let presented = SignIn {
-            form: Some((username.clone(), password)),
+            name: username.clone(),
+            password,
             address: Some(entered.screened.address),
             now,
         };
@@ -453,15 +447,6 @@ impl Proxy {
         .logged()
     }
 
-    /// Whether the form was made for this browser.
-    fn form_is_ours(&self, entered: &Entered, headers: &HeaderMap, token: &str) -> bool {
-        match &entered.guest {
-            Some(guest) => same(token, &guest.session.csrf),
-            None => form_secret(entered, headers)
-                .is_some_and(|secret| same(token, &form_token(&secret))),
-        }
-    }
-
     /// Where to go after login: what was asked for if that is ours, else the hub.
     pub(crate) fn target(&self, entered: &Entered, query: &Query) -> String {
         let uri = query.get("targetUri").or_else(|| query.get("target"));
@@ -533,52 +518,20 @@ impl Proxy {
     }
 }
 
-/// From where a browser says that a request was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sender {
-    Ours,
-    Foreign,
-    /// No browser, or an old one.
-    Unknown,
-}
-
-fn sender(entered: &Entered, headers: &HeaderMap) -> Sender {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    match text("sec-fetch-site") {
-        Some("same-origin") => return Sender::Ours,
-        // `none` is an address typed by hand, which sends no form.
-        Some("none") | None => {}
-        Some(_) => return Sender::Foreign,
-    }
-    match text("origin") {
-        None => Sender::Unknown,
-        // Privacy settings may hide the origin of our own form, whose token then decides.
-        Some("null") => Sender::Unknown,
-        Some(origin) => match Origin::parse(origin) {
-            Some(origin) if origin.is_of(&entered.screened.host) => Sender::Ours,
-            _ => Sender::Foreign,
-        },
+/// Whether the form was made for this browser.
+fn has_form_token(entered: &Entered, headers: &HeaderMap, token: Option<&str>) -> bool {
+    match (&entered.guest, token) {
+        (Some(guest), token) => is_token_of(guest, token),
+        (None, Some(token)) => {
+            form_secret(entered, headers).is_some_and(|secret| same(token, &form_token(&secret)))
+        }
+        (None, None) => false,
     }
 }
 
 fn form_secret(entered: &Entered, headers: &HeaderMap) -> Option<SessionSecret> {
     let name = cookie::form_name(&entered.entrance);
     cookie::values(headers, &name).find_map(SessionSecret::parse)
-}
-
-fn header_token(headers: &HeaderMap) -> Option<&str> {
-    headers.get("qlik-csrf-token").and_then(|value| value.to_str().ok())
-}
-
-/// Whether the request carries a key both in its address and in a header. Another site's page
-/// cannot add the header without being asked first, and is then refused.
-fn has_xrf_key(entered: &Entered, headers: &HeaderMap) -> bool {
-    let mut sent = headers.get_all("x-qlik-xrfkey").iter();
-    let (Some(header), None) = (sent.next(), sent.next()) else { return false };
-    entered.screened.query.get("xrfkey").is_some_and(|key| {
-        let is_proper = key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        is_proper && header.as_bytes() == key.as_bytes()
-    })
 }
 
 fn problem_as_json(headers: &HeaderMap) -> bool {

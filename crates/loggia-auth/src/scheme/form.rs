@@ -53,21 +53,21 @@ impl FormScheme {
         Arc::clone(&self.attempts)
     }
 
-    async fn check(&self, name: &str, password: &str, sign_in: &SignIn) -> Answer {
+    async fn check(&self, sign_in: &SignIn) -> Answer {
+        let SignIn { name, password, address, now } = sign_in;
         let possible = self.key(name);
         // Names that nobody can have take as long to refuse as those of people, and count like them.
         let Some(key) = possible.clone().or_else(|| stand_in(name)) else {
             return Answer::Failed(SignInFailure::WrongCredentials);
         };
-        if let Err(refused) = self.attempts.begin(&key, sign_in.address, sign_in.now) {
-            let wait_seconds = refused.wait_seconds;
-            return Answer::Failed(SignInFailure::TooManyAttempts { wait_seconds });
+        if let Err(refused) = self.attempts.begin(&key, *address, *now) {
+            return refused.into();
         }
         let credential = possible.and_then(|key| self.source.credential(&key));
         let hash = credential.as_ref().map(|credential| credential.hash.clone());
-        match (self.passwords.verify(password.to_owned(), hash).await, credential) {
+        match (self.passwords.verify(password.clone(), hash).await, credential) {
             (Ok(true), Some(credential)) => {
-                self.attempts.succeeded(&key, sign_in.address);
+                self.attempts.succeeded(&key, *address);
                 Answer::Is(Person {
                     id: Some(credential.user),
                     key: credential.key,
@@ -105,12 +105,7 @@ impl Scheme for FormScheme {
         &'a self,
         sign_in: &'a SignIn,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
-        Box::pin(async move {
-            match &sign_in.form {
-                Some((name, password)) => self.check(name, password, sign_in).await,
-                None => Answer::NotMine,
-            }
-        })
+        Box::pin(self.check(sign_in))
     }
 }
 
@@ -141,7 +136,7 @@ mod tests {
         let form = FormScheme::new(source, Passwords::new(1, 1), "LOGGIA".into());
         let schemes: Vec<Box<dyn Scheme>> = vec![Box::new(form)];
         let presented =
-            SignIn { form: Some((name.into(), password.into())), address: None, now: Moment(0) };
+            SignIn { name: name.into(), password: password.into(), address: None, now: Moment(0) };
         scheme::sign_in(&schemes, &presented).await.map(|person| person.key.to_string())
     }
 
@@ -159,7 +154,7 @@ mod tests {
             let source = Box::new(OnlyAna(Passwords::hash_now("secret of ana").unwrap()));
             let form = FormScheme::new(source, Passwords::new(1, 0), "LOGGIA".into());
             let presented =
-                SignIn { form: Some((name.into(), "x".into())), address: None, now: Moment(0) };
+                SignIn { name: name.into(), password: "x".into(), address: None, now: Moment(0) };
             // Of two at a time only one may hash; the other learns that it would have had to.
             let (first, second) = tokio::join!(form.attempt(&presented), form.attempt(&presented));
             assert!(matches!(first, Answer::Failed(SignInFailure::WrongCredentials)), "{name}");

@@ -71,11 +71,11 @@ impl LdapScheme {
         (!self.people.is_local(&key)).then_some((directory, key))
     }
 
-    async fn check(&self, name: &str, password: &str, sign_in: &SignIn) -> Answer {
+    async fn check(&self, sign_in: &SignIn) -> Answer {
+        let SignIn { name, password, address, now } = sign_in;
         let Some((directory, key)) = self.meant(name) else { return Answer::NotMine };
-        if let Err(refused) = self.attempts.begin(&key, sign_in.address, sign_in.now) {
-            let wait_seconds = refused.wait_seconds;
-            return Answer::Failed(SignInFailure::TooManyAttempts { wait_seconds });
+        if let Err(refused) = self.attempts.begin(&key, *address, *now) {
+            return refused.into();
         }
         if password.len() > MAX_LENGTH {
             return Answer::Failed(SignInFailure::WrongCredentials);
@@ -83,23 +83,22 @@ impl LdapScheme {
         let Ok(_place) = self.asking.try_acquire() else {
             return Answer::Failed(SignInFailure::Busy);
         };
-        let asked = ldap::prove(Arc::clone(&directory), key.id().to_owned(), password.to_owned());
+        let asked = ldap::prove(Arc::clone(&directory), key.id().to_owned(), password.clone());
         // The hash is for nothing but its time, which then is that of the form's own scheme: who
         // is local and who is not cannot be told by it.
-        let (hashed, proved) =
-            tokio::join!(self.passwords.verify(password.to_owned(), None), asked);
+        let (hashed, proved) = tokio::join!(self.passwords.verify(password.clone(), None), asked);
         if matches!(hashed, Err(PasswordError::Busy)) {
             return Answer::Failed(SignInFailure::Busy);
         }
         match proved {
             Ok(Some(person)) => {
-                self.attempts.succeeded(&key, sign_in.address);
+                self.attempts.succeeded(&key, *address);
                 self.admit(directory, person).await
             }
             Ok(None) => Answer::Failed(SignInFailure::WrongCredentials),
             Err(error) => {
                 // No password was tried out.
-                self.attempts.succeeded(&key, sign_in.address);
+                self.attempts.succeeded(&key, *address);
                 log(&directory, &error);
                 Answer::Failed(SignInFailure::Unreachable)
             }
@@ -132,11 +131,6 @@ impl Scheme for LdapScheme {
         &'a self,
         sign_in: &'a SignIn,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
-        Box::pin(async move {
-            match &sign_in.form {
-                Some((name, password)) => self.check(name, password, sign_in).await,
-                None => Answer::NotMine,
-            }
-        })
+        Box::pin(self.check(sign_in))
     }
 }

@@ -4,13 +4,13 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use loggia_auth::oidc::{Callback, Prompt, Started, Times, logout_address};
 use loggia_auth::{OidcError, Proof, Session};
-use loggia_model::VirtualProxyId;
 use loggia_model::entity::AuthenticationMethod;
+use loggia_model::{Moment, VirtualProxyId};
 
 use crate::cookie;
-use crate::method::{Manner, browser};
-use crate::problem::{Link, Problem};
-use crate::proxy::{Entered, Proxy, redirect};
+use crate::method::{Away, Failure, Manner, browser};
+use crate::problem::Problem;
+use crate::proxy::{Entered, Proxy};
 
 /// A browser that is at the provider.
 #[derive(Debug)]
@@ -30,25 +30,23 @@ impl Proxy {
         target: &str,
         manner: Manner,
     ) -> Response {
-        match self.lead_to_oidc(entered, headers, target, manner).await {
-            Ok(response) => response,
-            Err(error) => self.not_signed_in(entered, headers, &error, target, manner),
-        }
+        let away = self.oidc_provider(entered, headers, target, manner).await;
+        self.lead_away(entered, headers, away, target, manner)
     }
 
-    async fn lead_to_oidc(
+    async fn oidc_provider(
         &self,
         entered: &Entered,
         headers: &HeaderMap,
         target: &str,
         manner: Manner,
-    ) -> Result<Response, OidcError> {
+    ) -> Result<Away, OidcError> {
         let settings = &entered.entrance.oidc;
         let clients = &self.shared().oidc;
         let provider = clients.provider(&settings.configuration_uri, self.now()).await?;
         let back = format!("{}{}/oidcauthn", entered.origin(), entered.base());
         let started = Started::new(&provider, back)?;
-        let (secret, line) = browser(entered, headers)?;
+        let (secret, cookie) = browser(entered, headers)?;
         let waiting = AtProvider {
             entrance: entered.entrance.id,
             started: started.clone(),
@@ -62,12 +60,7 @@ impl Proxy {
             Manner::Silent => Prompt::Nothing,
             Manner::AskAnew => Prompt::Anew,
         };
-        let there = started.address(&provider, settings, &state, prompt);
-        let mut response = redirect(StatusCode::FOUND, &there);
-        if let Some(line) = line {
-            response.headers_mut().append(http::header::SET_COOKIE, line);
-        }
-        Ok(response)
+        Ok(Away { address: started.address(&provider, settings, &state, prompt), cookie })
     }
 
     /// `GET /oidcauthn`: the browser is back.
@@ -123,52 +116,21 @@ impl Proxy {
         let back = format!("{}{}/loggedout", entered.origin(), entered.base());
         logout_address(&*provider.ok()?, settings, id_token, &back)
     }
+}
 
-    /// Nobody was signed in: whoever was not to notice goes on as a visitor, others read why.
-    fn not_signed_in(
-        &self,
-        entered: &Entered,
-        headers: &HeaderMap,
-        error: &OidcError,
-        target: &str,
-        manner: Manner,
-    ) -> Response {
-        let mut problem = said(error, self);
-        if !matches!((manner, error), (Manner::Silent, OidcError::WouldAsk(_))) {
-            let address = entered.screened.address.to_string();
-            problem.log("entrance", &address, &format!("oidc: {error}"));
-        }
-        if manner == Manner::Silent {
-            return redirect(StatusCode::SEE_OTHER, target);
-        }
-        self.offer_again(entered, &mut problem, target);
-        self.refuse(entered, &problem, headers)
+impl Failure for OidcError {
+    const METHOD: &'static str = "oidc";
+
+    fn would_ask(&self) -> bool {
+        matches!(self, OidcError::WouldAsk(_))
     }
 
-    /// The answer to a browser that brings what this server did not send it for.
-    pub(crate) fn not_begun_here(&self, entered: &Entered, finding: &str) -> Problem {
-        let text =
-            "This sign-in was not begun in this browser, was used already, or took too long.";
-        let status = StatusCode::BAD_REQUEST;
-        let mut problem = Problem::new(status, "AUTH-STATE", "Not logged in", text, self.now());
-        problem.log("entrance", &entered.screened.address.to_string(), finding);
-        self.offer_again(entered, &mut problem, &format!("{}/hub", entered.base()));
-        problem
-    }
-
-    /// Buttons for trying again, and for going on without where that is possible.
-    pub(crate) fn offer_again(&self, entered: &Entered, problem: &mut Problem, target: &str) {
-        let again = format!("{}/login?target={}", entered.base(), crate::query::encode(target));
-        problem.action = Some(Link::new("Try again", again));
-        if entered.entrance.anonymous.takes_visitors() {
-            let hub = format!("{}/hub", entered.base());
-            problem.secondary = Some(Link::new("Go on as a visitor", hub));
-        }
+    fn problem(&self, now: Moment) -> Problem {
+        said(self, now)
     }
 }
 
-/// What the person reads: true, and nothing that helps a forger.
-fn said(error: &OidcError, proxy: &Proxy) -> Problem {
+fn said(error: &OidcError, now: Moment) -> Problem {
     let title = "Not logged in";
     let (status, code, text) = match error {
         OidcError::Outside(_) => (
@@ -201,8 +163,8 @@ fn said(error: &OidcError, proxy: &Proxy) -> Problem {
             "The identity provider did not say about you what this entrance needs to know.",
         ),
         OidcError::NoRandomness => {
-            return Problem::internal(&error.to_string(), proxy.now());
+            return Problem::internal(&error.to_string(), now);
         }
     };
-    Problem::new(status, code, title, text, proxy.now())
+    Problem::new(status, code, title, text, now)
 }

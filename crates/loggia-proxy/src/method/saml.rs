@@ -19,7 +19,7 @@ use loggia_model::entity::{AuthenticationMethod, VirtualProxy};
 use loggia_model::{Moment, SessionEnd, VirtualProxyId};
 
 use crate::cookie;
-use crate::method::{Manner, browser};
+use crate::method::{Away, Failure, Manner, browser};
 use crate::problem::Problem;
 use crate::proxy::{Entered, Proxy, redirect};
 use crate::query::{Query, encode};
@@ -57,22 +57,20 @@ impl Proxy {
         target: &str,
         manner: Manner,
     ) -> Response {
-        match self.lead_to_saml(entered, headers, target, manner).await {
-            Ok(response) => response,
-            Err(error) => self.saml_failed(entered, headers, &error, target, manner),
-        }
+        let away = self.saml_provider(entered, headers, target, manner).await;
+        self.lead_away(entered, headers, away, target, manner)
     }
 
-    async fn lead_to_saml(
+    async fn saml_provider(
         &self,
         entered: &Entered,
         headers: &HeaderMap,
         target: &str,
         manner: Manner,
-    ) -> Result<Response, SamlError> {
+    ) -> Result<Away, SamlError> {
         let hub = service(&entered.entrance)?;
         let provider = IdentityProvider::read(&entered.entrance.saml.idp_metadata)?;
-        let (secret, line) = browser(entered, headers).map_err(|error| internal(&error))?;
+        let (secret, cookie) = browser(entered, headers).map_err(|error| internal(&error))?;
         let id = new_id()?;
         let waiting = AtIdentityProvider {
             entrance: entered.entrance.id,
@@ -90,16 +88,12 @@ impl Proxy {
             Manner::AskAnew => Asking::Anew,
         };
         let now = self.shared().repository.now();
-        let there = self
+        let address = self
             .with_saml(move |saml| {
                 hub.sign_on_address(&provider, saml.key()?, &id, &relay_state, asking, now)
             })
             .await?;
-        let mut response = redirect(StatusCode::FOUND, &there);
-        if let Some(line) = line {
-            response.headers_mut().append(header::SET_COOKIE, line);
-        }
-        Ok(response)
+        Ok(Away { address, cookie })
     }
 
     /// `POST /samlauthn` with an assertion, and the `GET` that follows it.
@@ -159,7 +153,7 @@ impl Proxy {
                     }
                 }
             }
-            Err(error) => self.saml_failed(entered, headers, &error, &target, manner),
+            Err(error) => self.not_signed_in(entered, headers, &error, &target, manner),
         }
     }
 
@@ -239,7 +233,7 @@ impl Proxy {
         match self.told_to_log_out(entered, query).await {
             Ok(Some(there)) => redirect(StatusCode::SEE_OTHER, &there),
             Ok(None) => redirect(StatusCode::SEE_OTHER, &logged_out),
-            Err(error) => self.saml_failed(
+            Err(error) => self.not_signed_in(
                 entered,
                 headers,
                 &error,
@@ -322,25 +316,17 @@ impl Proxy {
         let worked = tokio::task::spawn_blocking(move || work(&saml)).await;
         worked.unwrap_or_else(|error| Err(internal(&error)))
     }
+}
 
-    fn saml_failed(
-        &self,
-        entered: &Entered,
-        headers: &HeaderMap,
-        error: &SamlError,
-        target: &str,
-        manner: Manner,
-    ) -> Response {
-        let mut problem = said(error, self.now());
-        if !matches!((manner, error), (Manner::Silent, SamlError::WouldAsk)) {
-            let address = entered.screened.address.to_string();
-            problem.log("entrance", &address, &format!("saml: {error}"));
-        }
-        if manner == Manner::Silent {
-            return redirect(StatusCode::SEE_OTHER, target);
-        }
-        self.offer_again(entered, &mut problem, target);
-        self.refuse(entered, &problem, headers)
+impl Failure for SamlError {
+    const METHOD: &'static str = "saml";
+
+    fn would_ask(&self) -> bool {
+        matches!(self, SamlError::WouldAsk)
+    }
+
+    fn problem(&self, now: Moment) -> Problem {
+        said(self, now)
     }
 }
 
