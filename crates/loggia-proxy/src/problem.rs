@@ -109,20 +109,31 @@ impl Problem {
             Code::EntUnknown => (None, None),
             Code::SesTimeout | Code::SesOut => (login.or(Some(hub)), None),
             Code::EntFull => (login, None),
-            // Nothing in this entrance is for somebody whose account is refused.
-            Code::AccInactive => (None, None),
+            // Nothing in this entrance is for somebody whose account is refused, but another
+            // person may use the same browser.
+            Code::AccInactive => {
+                let again = || Link::new("Try again", format!("{}/login", reader.base));
+                (reader.login.is_some().then(again), None)
+            }
+            // Nobody's log-in gives this entrance a node.
+            Code::NodeNone => (Some(hub), None),
             _ if reader.is_visitor => match login {
                 Some(login) => (Some(login), Some(hub)),
                 None => (Some(hub), None),
             },
             _ => (Some(hub), None),
         };
-        let form = (refusal.code == Code::LicSessions).then(|| Form {
-            label: "End my other sessions",
-            action: format!("{}/logout/others", reader.base),
+        let form = |label, path| Form {
+            label,
+            action: format!("{}{path}", reader.base),
             csrf: reader.csrf.clone(),
             target: reader.target.clone(),
-        });
+        };
+        let form = match refusal.code {
+            Code::LicSessions => Some(form("End my other sessions", "/logout/others")),
+            Code::AccInactive if !reader.is_visitor => Some(form("Log out", "/logout")),
+            _ => None,
+        };
         let wait = refusal.renews.map(|renews| renews.millis_since(refusal.time));
         Problem {
             status,

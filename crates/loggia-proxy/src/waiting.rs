@@ -13,7 +13,7 @@ use loggia_repository::Code;
 
 use crate::admit::Admission;
 use crate::cookie;
-use crate::problem::{Problem, entrance_refusal};
+use crate::problem::{Link, Problem, entrance_refusal};
 use crate::proxy::{Entered, Passage, Proxy};
 use crate::route::{Need, Route};
 
@@ -88,7 +88,11 @@ impl Proxy {
             }
         };
         let status = StatusCode::TOO_MANY_REQUESTS;
-        let problem = Problem::new(status, "ENT-RATE", "One moment", text, now);
+        let mut problem = Problem::new(status, "ENT-RATE", "One moment", text, now);
+        if wait.limit == Limit::EntranceRequests {
+            // The other limits close the login page as well.
+            problem.action = entered.reader().login.map(|href| Link::new("Log in", href));
+        }
         if wait.is_first {
             let address = entered.screened.address.to_string();
             problem.log("entrance", &address, &format!("limit reached: {finding}"));
@@ -136,6 +140,11 @@ impl Proxy {
         problem.retry_after = Some(seconds);
         let is_page = entered.route.need() == Need::Page && *method == Method::GET;
         if is_page {
+            let now = Some(Link::new("Try now", entered.asked_for()));
+            match problem.action {
+                Some(_) => problem.secondary = now,
+                None => problem.action = now,
+            }
             problem.text.push_str(&format!(
                 " This page tries again by itself in {seconds} seconds, and then shows what you \
                  asked for."

@@ -9,7 +9,7 @@ interface Props {
 /** What happened, why, the one thing to do next, and what to quote when asking for help. */
 export function MessageCard({ message, fallback }: Props) {
   const { code, reference, time, action, secondary, form } = message
-  const first = action ?? fallback
+  const first = action ?? (form ? undefined : fallback)
   return (
     <section class="card" aria-labelledby="message-title">
       <h1 id="message-title">{message.title}</h1>
@@ -22,7 +22,7 @@ export function MessageCard({ message, fallback }: Props) {
             <button type="submit" class="button primary">{form.label}</button>
           </form>
         )}
-        <a class={form ? 'button' : 'button primary'} href={first.href}>{first.label}</a>
+        {first && <a class={form ? 'button' : 'button primary'} href={first.href}>{first.label}</a>}
         {secondary && <a class="button" href={secondary.href}>{secondary.label}</a>}
       </div>
       {(code || reference) && (

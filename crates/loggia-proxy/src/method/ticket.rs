@@ -7,7 +7,7 @@ use loggia_model::entity::AuthenticationMethod;
 use tracing::error;
 
 use crate::host::split_scheme;
-use crate::problem::Problem;
+use crate::problem::{Link, Problem};
 use crate::proxy::{Entered, Proxy, redirect};
 use crate::query;
 
@@ -59,7 +59,9 @@ impl Proxy {
                  it, or ask its administrator.",
             )
         };
-        let problem = Problem::new(StatusCode::UNAUTHORIZED, "ENT-LOGIN", title, text, self.now());
+        let status = StatusCode::UNAUTHORIZED;
+        let mut problem = Problem::new(status, "ENT-LOGIN", title, text, self.now());
+        problem.action = Some(Link::new("Try again", entered.asked_for()));
         let address = entered.screened.address.to_string();
         problem.log("entrance", &address, "the entrance's credential is missing or not valid");
         self.refuse(entered, &problem, headers)

@@ -52,6 +52,7 @@ async fn without_engine_nodes_the_hub_works_and_no_app_opens() {
     assert_eq!(page.data()["hub"]["streams"][0]["apps"][0]["name"], "Sales");
     let answer = visitor.page(&format!("/public/sense/app/{APP}")).await;
     assert_eq!(answer.code(), "NODE-NONE", "{answer:?}");
+    assert!(!answer.body.contains("Log in"), "which would not help: {}", answer.body);
 }
 
 #[tokio::test]

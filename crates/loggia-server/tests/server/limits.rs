@@ -35,6 +35,8 @@ async fn a_full_entrance_asks_to_wait_and_its_page_comes_back_by_itself() {
     assert_eq!((first.status, first.code().as_str()), (429, "ENT-FULL"));
     assert!(first.body.contains("tries again by itself"), "it says so without script");
     assert!(first.body.contains("href=\"/public/login?target="), "who can log in need not wait");
+    let now = first.data()["message"]["secondary"].clone();
+    assert_eq!((&now["label"], &now["href"]), (&json!("Try now"), &json!("/public/hub?x=1")));
     let waits = [
         refresh(&first),
         refresh(&waiting.page("/public/hub?x=1").await),
@@ -74,6 +76,8 @@ async fn visitors_who_ask_too_often_wait_and_nobody_else_does() {
     let refused = flood.page("/public/hub").await;
     assert_eq!((refused.status, refused.code().as_str()), (429, "ENT-RATE"));
     assert!(refresh(&refused) > 3, "as long as it takes");
+    let message = refused.data()["message"].clone();
+    assert_eq!(message["action"]["label"], "Try now", "the login page is as closed: {message}");
     assert!(!flood.cookies.contains_key("X-Qlik-Session-public"), "no session is begun");
     assert_eq!(hub.sessions(), before);
     assert_eq!(flood.socket(&format!("/public/app/{APP}"), &[]).await.err(), Some(429));
@@ -98,7 +102,9 @@ async fn a_crowd_of_visitors_leaves_the_door_to_signing_in_open() {
     let rates = VisitorRatesEdit { per_entrance: Some(1), ..VisitorRatesEdit::default() };
     limit(&hub, rates);
     hub.visitor().await;
-    assert_eq!(hub.somebody().page("/public/hub").await.code(), "ENT-RATE");
+    let refused = hub.somebody().page("/public/hub").await;
+    assert_eq!(refused.code(), "ENT-RATE");
+    assert_eq!(refused.data()["message"]["action"]["label"], "Log in");
     let mut ana = hub.user("ana", "/public").await;
     assert_eq!(ana.page("/public/hub").await.status, 200);
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::support::{APP, Hub, Person, Socket, TEAM_APP, VISITORS_RULE, server_itself};
 
 const KEY: &str = "0123456789abcdef";
-const ANA: UserId = UserId(Uuid::from_u128(11));
+pub(crate) const ANA: UserId = UserId(Uuid::from_u128(11));
 const TEAM: StreamId = StreamId(Uuid::from_u128(5));
 
 async fn qrs(person: &mut Person, method: &str, path: &str, body: &Value) -> (u16, Value) {

@@ -289,6 +289,7 @@ async fn every_failed_login_reads_the_same() {
     // Only whoever knows the password learns that the account is blocked.
     let told = hub.somebody().log_in("blocked", PASSWORD, "", "/hub").await;
     assert_eq!((told.status, told.code().as_str()), (403, "ACC-INACTIVE"));
+    assert_eq!(told.data()["message"]["action"]["href"], "/login", "another person may try");
 }
 
 #[tokio::test]

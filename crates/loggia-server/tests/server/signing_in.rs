@@ -1,8 +1,9 @@
 //! Logging in and out: who one is afterwards, where one lands, and what is dead.
 
+use loggia_repository::UserEdit;
 use serde_json::json;
 
-use crate::support::{APP, Hub, PASSWORD, TEAM_APP, form};
+use crate::support::{APP, Hub, PASSWORD, TEAM_APP, form, server_itself};
 
 #[tokio::test]
 async fn a_person_comes_back_to_the_address_asked_for() {
@@ -224,4 +225,19 @@ async fn clients_end_their_own_session() {
         assert_eq!(answer.json(), json!({ "session": "inactive" }), "{name}");
         assert_eq!(ana.who("").await, "nobody", "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_blocked_person_can_make_room_for_another() {
+    let hub = Hub::start().await;
+    let mut browser = hub.user("ana", "").await;
+    let blocked = UserEdit { is_blocked: Some(true), ..UserEdit::default() };
+    hub.repository().update_user(&server_itself(), crate::reach::ANA, None, blocked).unwrap();
+    let page = browser.page("/hub").await;
+    assert_eq!((page.status, page.code().as_str()), (403, "ACC-INACTIVE"));
+    let button = page.data()["message"]["form"].clone();
+    assert_eq!(button["label"], "Log out");
+    let pairs = [("csrf", button["csrf"].as_str().unwrap())];
+    let answer = browser.post_form(button["action"].as_str().unwrap(), &form(&pairs)).await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/loggedout"));
 }
