@@ -46,10 +46,11 @@ pub enum Limit {
 /// What a request draws from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Draw {
-    /// A visit: both allowances of requests.
+    /// A visit: the address's requests and computing, and the entrance's requests.
     Visit,
-    /// Something of those who may be about to sign in: a crowd of visitors must not use up what
-    /// they need, so that only their own address counts.
+    /// Something of those who may be about to sign in. Visitors must not use up what they need,
+    /// neither a crowd of them nor those of the same address: it has as many requests again for
+    /// this, and computing counts for nothing.
     Approach,
 }
 
@@ -58,6 +59,7 @@ type Key = (VirtualProxyId, AddressBlock);
 #[derive(Clone, Copy, Debug, Default)]
 struct Allowance {
     requests: i64,
+    approaches: i64,
     computing: i64,
     is_told: bool,
 }
@@ -89,16 +91,25 @@ impl Limiter {
     ) -> Result<(), Wait> {
         let now = micros(now);
         self.with((entrance, block), now, |allowance| {
-            let requests = drawn(allowance.requests, cost(rates.per_address), now)
+            let Allowance { requests, approaches, computing, .. } = *allowance;
+            let (requests, is_visit) = match draw {
+                Draw::Visit => (requests, true),
+                Draw::Approach => (approaches, false),
+            };
+            let requests = drawn(requests, cost(rates.per_address), now)
                 .map_err(|wait| (wait, Limit::AddressRequests));
             let computing = match rates.compute_per_address {
-                0 => Ok(0),
-                _ => drawn(allowance.computing, 0, now)
-                    .map_err(|wait| (wait, Limit::AddressComputing)),
+                limit if limit > 0 && is_visit => {
+                    drawn(computing, 0, now).map_err(|wait| (wait, Limit::AddressComputing))
+                }
+                _ => Ok(0),
             };
             match (requests, computing) {
-                (Ok(requests), Ok(_)) => {
-                    allowance.requests = requests;
+                (Ok(drawn), Ok(_)) => {
+                    match draw {
+                        Draw::Visit => allowance.requests = drawn,
+                        Draw::Approach => allowance.approaches = drawn,
+                    }
                     allowance.is_told = false;
                     Ok(())
                 }
@@ -200,7 +211,7 @@ fn make_room(shard: &mut HashMap<Key, Allowance>, now: i64) {
 
 impl Allowance {
     fn full_at(&self) -> i64 {
-        self.requests.max(self.computing)
+        self.requests.max(self.approaches).max(self.computing)
     }
 }
 
@@ -292,6 +303,23 @@ mod tests {
         assert_eq!(wait(1, 10_000), None);
         charge(100_000, 10_000);
         assert_eq!(wait(1, 10_000), Some(Duration::from_secs(60)), "no debt is for ever");
+    }
+
+    #[test]
+    fn what_visitors_of_an_address_use_up_keeps_nobody_there_from_signing_in() {
+        let limiter = Limiter::default();
+        let approach =
+            || limiter.ask(ENTRANCE, block(1), Draw::Approach, &RATES, Moment(0)).map(drop);
+        limiter.charge(ENTRANCE, block(1), Duration::from_secs(100), &RATES, Moment(0));
+        assert_eq!(ask(&limiter, 1, 0).unwrap_err().limit, Limit::AddressComputing);
+        while ask(&limiter, 2, 0).is_ok() {}
+        let other = limiter.ask(ENTRANCE, block(2), Draw::Approach, &RATES, Moment(0));
+        assert_eq!(other, Ok(()));
+        // Nor does it go on without end.
+        for number in 0..60 {
+            assert_eq!(approach(), Ok(()), "{number}");
+        }
+        assert_eq!(approach().unwrap_err().limit, Limit::AddressRequests);
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod changes;
 pub mod cookie;
 mod credential;
 pub mod edge;
+mod forwarded;
 pub mod framing;
 pub mod headers;
 pub mod host;

@@ -168,6 +168,22 @@ impl Route {
     }
 }
 
+impl Route {
+    /// Whether it is about signing in or out.
+    #[must_use]
+    pub fn is_approach(&self) -> bool {
+        matches!(
+            self,
+            Route::Login
+                | Route::Logout
+                | Route::LoggedOut
+                | Route::OidcReturn
+                | Route::SamlAssertion
+                | Route::SamlLogout
+        )
+    }
+}
+
 /// The first segments that are ours under every entrance. REST clients write them in any case.
 fn is_own_word(segment: &str) -> bool {
     Prefix::RESERVED.iter().any(|word| word.eq_ignore_ascii_case(segment))

@@ -63,6 +63,7 @@ impl Proxy {
             return None;
         }
         let draw = match admission {
+            _ if entered.route.is_approach() => Draw::Approach,
             Admission::Use | Admission::BeginVisitor | Admission::ReplaceByVisitor => Draw::Visit,
             _ => Draw::Approach,
         };

@@ -241,11 +241,7 @@ impl Front {
 /// nobody waits for the crowd, and what waits for an identity provider computes nothing.
 fn takes_turns(entered: &Entered) -> bool {
     let is_visitor = entered.guest.as_ref().is_some_and(|guest| guest.session.is_anonymous());
-    let is_approach = matches!(
-        entered.route,
-        Route::Login | Route::Logout | Route::OidcReturn | Route::SamlAssertion | Route::SamlLogout
-    );
-    is_visitor && !is_approach
+    is_visitor && !entered.route.is_approach()
 }
 
 fn body_limit(entered: &Entered) -> usize {

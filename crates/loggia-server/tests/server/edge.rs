@@ -317,6 +317,36 @@ async fn odd_targets_and_forged_headers_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_forwarder_says_how_the_client_came_and_contradicts_itself_never() {
+    let trusting = |settings: &mut loggia_server::settings::Settings| {
+        settings.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    };
+    for (is_trusted, hub) in [(false, Hub::start().await), (true, Hub::start_with(trusting).await)]
+    {
+        let standard = ("Forwarded", "for=198.51.100.1;proto=https");
+        let ask = async |lines: &[(&str, &str)]| {
+            let answer = hub.somebody().send("GET", "/public/hub", lines, "").await;
+            let is_secure = answer.header("set-cookie").contains("; Secure");
+            (answer.status, is_secure, answer)
+        };
+        let (status, is_secure, _) = ask(&[standard]).await;
+        assert_eq!((status, is_secure), (200, is_trusted));
+        let (status, is_secure, _) = ask(&[standard, ("X-Forwarded-For", "198.51.100.1")]).await;
+        assert_eq!((status, is_secure), (200, is_trusted));
+        for lines in [&[standard, ("X-Forwarded-For", "10.0.0.1")][..], &[("Forwarded", "for=\"")]]
+        {
+            let (status, _, answer) = ask(lines).await;
+            if is_trusted {
+                assert_eq!((status, answer.code().as_str()), (400, "REQ-FORWARDED"), "{lines:?}");
+                assert_eq!(answer.header("set-cookie"), "", "{lines:?}");
+            } else {
+                assert_eq!(status, 200, "what a stranger says of others is not read: {lines:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_comes_from_outside_splits_no_answer_and_leads_nowhere_else() {
     let hub = Hub::start().await;
     let mut somebody = hub.somebody();

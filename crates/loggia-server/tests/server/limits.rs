@@ -110,6 +110,38 @@ async fn a_crowd_of_visitors_leaves_the_door_to_signing_in_open() {
 }
 
 #[tokio::test]
+async fn whatever_visitors_of_a_network_owe_its_people_sign_in() {
+    let hub = Hub::start().await;
+    let mut visitor = hub.visitor().await;
+    let block = AddressBlock::from(hub.address().ip());
+    hub.running.front.proxy.charge_address(PUBLIC, block, Duration::from_secs(100));
+    limit(&hub, VisitorRatesEdit { per_address: Some(5), ..VisitorRatesEdit::default() });
+    assert_eq!(visitor.page("/public/hub").await.code(), "ENT-RATE", "computing");
+    let no_compute =
+        VisitorRatesEdit { compute_per_address: Some(0), ..VisitorRatesEdit::default() };
+    limit(&hub, no_compute);
+    while visitor.page("/public/hub").await.status == 200 {}
+    limit(
+        &hub,
+        VisitorRatesEdit { compute_per_address: Some(30_000), ..VisitorRatesEdit::default() },
+    );
+    assert_eq!(visitor.page("/public/hub").await.code(), "ENT-RATE", "requests");
+
+    // With the visit's own cookie, and from a browser that never was here.
+    let answer = visitor.log_in("ana", PASSWORD, "/public", "/public/hub").await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    assert_eq!(visitor.page("/public/hub").await.status, 200);
+    hub.user("ana", "/public").await;
+    // The door has a limit too.
+    let mut knocking = hub.somebody();
+    let mut answers = Vec::new();
+    for _ in 0..6 {
+        answers.push(knocking.page("/public/login").await.status);
+    }
+    assert_eq!(answers.last(), Some(&429), "{answers:?}");
+}
+
+#[tokio::test]
 async fn an_address_that_made_the_hub_compute_for_long_pauses() {
     let hub = Hub::start().await;
     let (mut visitor, mut ana) = (hub.visitor().await, hub.user("ana", "/public").await);
@@ -196,7 +228,8 @@ async fn visitors_who_send_something_wait_their_turn_and_pay_for_it() {
         codes.push(visitor.send("POST", path, &headers, "{}").await.code());
     }
     assert!(codes.last().is_some_and(|code| code == "ENT-RATE"), "nothing was charged");
-    assert_eq!(visitor.page("/public/login").await.status, 429, "of its own network");
+    assert_eq!(visitor.page("/public/hub").await.status, 429, "of its own network");
+    assert_eq!(visitor.page("/public/login").await.status, 200, "and signing in costs nothing");
 }
 
 #[tokio::test]

@@ -41,7 +41,11 @@
 //!      entrances: nobody_becomes_somebody_by_a_header
 //!      headers: the_header_of_a_stranger_is_not_read
 //! 16   edge: odd_targets_and_forged_headers_change_nothing
-//! 17   proxy/src/edge: forwarded_addresses_count_only_from_trusted_peers_and_from_the_right
+//! 17   proxy/src/forwarded: the_usual_headers_count_only_from_trusted_peers_and_from_the_right
+//!      proxy/src/forwarded: the_standard_header_counts_alike
+//!      proxy/src/forwarded: what_cannot_be_read_for_certain_is_refused
+//!      proxy/src/forwarded: both_kinds_must_say_the_same
+//!      edge: a_forwarder_says_how_the_client_came_and_contradicts_itself_never
 //!      edge: odd_targets_and_forged_headers_change_nothing
 //! 18   headers: the_header_of_a_stranger_is_not_read
 //!      headers: a_trusted_sender_says_who_comes
@@ -127,6 +131,7 @@
 //!      crowds: a_flood_that_throws_its_cookies_away_keeps_to_its_own_networks_share
 //!      auth/src/limiter: a_million_spoofed_networks_cost_bounded_memory_and_nobody_elses_allowance
 //!      limits: a_crowd_of_visitors_leaves_the_door_to_signing_in_open
+//!      limits: whatever_visitors_of_a_network_owe_its_people_sign_in
 //!      limits: whoever_signed_in_does_not_queue_behind_visitors
 //! 58   telling: only_listed_sites_frame_pages_and_none_the_login
 //!      telling: an_entrances_own_headers_do_not_let_others_frame_what_asks_for_a_password
