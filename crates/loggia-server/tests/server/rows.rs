@@ -110,7 +110,7 @@
 //! 37   secrets: a_new_site_has_no_account_and_no_key_that_another_has
 //!      secrets: the_names_and_passwords_that_everybody_tries_open_nothing
 //! 38   secrets: nobody_makes_a_session_of_what_is_known
-//!      auth/src/sessions: no_store_holds_a_secret
+//!      auth/src/sessions/tests: no_store_holds_a_secret
 //! 39   secrets: there_is_nothing_to_set_up_from_outside
 //!      entrances: a_data_folder_has_one_server
 //! 40   secrets: every_failed_login_reads_the_same
@@ -162,7 +162,7 @@
 //! A12  licence/tests/licence/units: twenty_six_active_minutes_are_five_units_and_idle_ones_are_free
 //!      licence/tests/licence/units: a_new_month_begins_with_everything
 //! A13  sessions: the_sixth_session_of_a_person_may_end_the_five_others_and_goes_on
-//! A14  auth/src/sessions: inactivity_ends_a_session_and_activity_puts_it_off
+//! A14  auth/src/sessions/tests: inactivity_ends_a_session_and_activity_puts_it_off
 //!      qix/tests/conversations/access: a_session_that_ends_ends_its_sockets
 //! A23  attacks: sockets_open_only_from_our_own_pages
 //!      telling: the_log_names_an_origin_that_is_refused_and_the_answer_does_not
