@@ -422,6 +422,8 @@ struct Known {
     algorithms: Vec<String>,
     keys: Result<Arc<JwtKeys>, JwtError>,
     asked: Option<Moment>,
+    /// Held while they are fetched.
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A set that is older is fetched anew, while the old one goes on being used.
@@ -451,23 +453,35 @@ impl Tokens {
             return;
         }
         let Ok(header) = jsonwebtoken::decode_header(token) else { return };
-        {
+        let turn = {
             let mut known = self.known.lock();
             let known = known.entry(entrance).or_insert_with(|| Known::unfetched(settings));
             if !known.is_of(settings) {
                 *known = Known::unfetched(settings);
             }
             let age = known.asked.map_or(i64::MAX, |asked| now.millis_since(asked));
-            let is_due = match &known.keys {
-                Ok(keys) if keys.has(header.kid.as_deref()) => age >= FRESH_MILLIS,
-                Ok(_) => age >= PAUSE_MILLIS,
-                Err(_) => age >= FIRST_PAUSE_MILLIS,
+            let (is_missing, is_due) = match &known.keys {
+                Ok(keys) if keys.has(header.kid.as_deref()) => (false, age >= FRESH_MILLIS),
+                Ok(_) => (true, age >= PAUSE_MILLIS),
+                Err(_) => (true, age >= FIRST_PAUSE_MILLIS),
             };
-            if !is_due {
+            match Arc::clone(&known.fetching).try_lock_owned() {
+                Ok(turn) if is_due => {
+                    known.asked = Some(now);
+                    Ok(turn)
+                }
+                Err(_) if is_missing => Err(Arc::clone(&known.fetching)),
+                _ => return,
+            }
+        };
+        let _turn = match turn {
+            Ok(turn) => turn,
+            Err(fetching) => {
+                // Somebody else is fetching what this token needs, too.
+                drop(fetching.lock().await);
                 return;
             }
-            known.asked = Some(now);
-        }
+        };
         let fetched = self.source.fetch(address).await;
         let read = fetched.map_err(|error| error.clone()).and_then(|text| {
             JwtKeys::parse_set(&text, &settings.algorithms).map_err(|error| error.to_string())
@@ -529,6 +543,7 @@ impl Known {
             algorithms: settings.algorithms.clone(),
             keys: Err(JwtError::NoKeysYet),
             asked: None,
+            fetching: Arc::default(),
         }
     }
 

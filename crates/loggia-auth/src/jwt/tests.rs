@@ -387,3 +387,55 @@ async fn a_key_set_is_fetched_when_needed_and_not_each_time_a_stranger_asks() {
     assert_eq!(come(&token(&old, "1"), PAUSE_MILLIS + FRESH_MILLIS).await, Ok(()));
     assert_eq!(*source.asked.lock(), 3);
 }
+
+/// Answers when it is told to.
+struct Slow {
+    set: String,
+    may_answer: tokio::sync::Semaphore,
+    asked: Mutex<usize>,
+}
+
+impl KeySource for Slow {
+    fn fetch<'a>(
+        &'a self,
+        _address: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
+        *self.asked.lock() += 1;
+        Box::pin(async move {
+            self.may_answer.acquire().await.map_err(|error| error.to_string())?.forget();
+            Ok(self.set.clone())
+        })
+    }
+}
+
+#[tokio::test]
+async fn whoever_comes_while_keys_are_fetched_waits_for_them() {
+    let issuer = Issuer::ec();
+    let source = Arc::new(Slow {
+        set: json!({ "keys": [issuer.jwk("1")] }).to_string(),
+        may_answer: tokio::sync::Semaphore::new(0),
+        asked: Mutex::default(),
+    });
+    let tokens = Tokens::new(source.clone());
+    let entrance = VirtualProxyId(uuid::Uuid::nil());
+    let settings = JwtSettings { key: "https://issuer.example/keys".into(), ..settings() };
+    let come = async |id: &str, now: i64| {
+        let token = issuer.token(json!({ "alg": "ES256", "kid": id }), &claims(json!({})));
+        tokens.prepare(entrance, &settings, &token, Moment(now)).await;
+        tokens.verify(entrance, &settings, &token, Moment(NOW as i64 * 1_000)).map(drop)
+    };
+    let answer = async || source.may_answer.add_permits(1);
+    let (first, second, third, ()) =
+        tokio::join!(come("1", 0), come("1", 0), come("2", 0), answer());
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    assert_eq!(third, Err(JwtError::UnknownKey));
+    assert_eq!(*source.asked.lock(), 1);
+    // Keys that are only to be renewed keep nobody waiting but whoever fetches them.
+    let (renewing, meanwhile) = (come("1", FRESH_MILLIS), async {
+        let outcome = come("1", FRESH_MILLIS).await;
+        answer().await;
+        outcome
+    });
+    assert_eq!(tokio::join!(renewing, meanwhile), (Ok(()), Ok(())));
+    assert_eq!(*source.asked.lock(), 2);
+}
