@@ -147,8 +147,7 @@ impl Proxy {
         let again = format!("{}/login?target={}", entered.base(), crate::query::encode(target));
         problem.action = Some(Link::new("Try again", again));
         if entered.entrance.anonymous.takes_visitors() {
-            let hub = format!("{}/hub", entered.base());
-            problem.secondary = Some(Link::new("Go on as a visitor", hub));
+            problem.secondary = Some(Link::new("Go on as a visitor", target));
         }
     }
 

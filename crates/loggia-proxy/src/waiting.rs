@@ -71,10 +71,17 @@ impl Proxy {
         let block = AddressBlock::from(entered.screened.address);
         let limiter = &self.shared().limiter;
         let wait = limiter.ask(entered.entrance.id, block, draw, rates, now).err()?;
-        Some(self.too_much(entered, parts, wait, now))
+        Some(self.too_much(entered, parts, draw, wait, now))
     }
 
-    fn too_much(&self, entered: &Entered, parts: &Parts, wait: Wait, now: Moment) -> Response {
+    fn too_much(
+        &self,
+        entered: &Entered,
+        parts: &Parts,
+        draw: Draw,
+        wait: Wait,
+        now: Moment,
+    ) -> Response {
         let (text, finding) = match wait.limit {
             Limit::AddressRequests => (
                 "Many requests came from your network within the last minute.",
@@ -90,8 +97,8 @@ impl Proxy {
         };
         let status = StatusCode::TOO_MANY_REQUESTS;
         let mut problem = Problem::new(status, "ENT-RATE", "One moment", text, now);
-        if wait.limit == Limit::EntranceRequests {
-            // The other limits close the login page as well.
+        if draw == Draw::Visit {
+            // Signing in has an allowance of its own.
             problem.action = entered.reader().login.map(|href| Link::new("Log in", href));
         }
         if wait.is_first {

@@ -236,11 +236,12 @@ async fn a_provider_that_is_down_or_confused_keeps_no_visitor_out() {
             let mut browser = Browser::default();
             let page = browser.go(&format!("{origin}/public/hub")).await;
             assert_eq!(page.status, 200, "{uri} {mode:?}: {:?}", browser.trail);
-            let page = browser.go(&format!("{origin}/public/login?target=/public/hub")).await;
+            let page = browser.go(&format!("{origin}/public/login?target=/public/hub?x=1")).await;
             assert_eq!(page.code(), code, "{uri} {mode:?}");
             let message = page.data()["message"].clone();
             assert_eq!(message["action"]["label"], "Try again");
             assert_eq!(message["secondary"]["label"], "Go on as a visitor");
+            assert_eq!(message["secondary"]["href"], "/public/hub?x=1", "where they were");
             assert!(!page.body.contains("169.254"), "where providers are is nobody's business");
         }
     }
