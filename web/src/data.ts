@@ -84,6 +84,10 @@ export interface Message {
   readonly text: string
   readonly reference: string
   readonly time: string
+  /** When trying again makes sense, if that is known. */
+  readonly renews: string | undefined
+  /** Who was turned away, if they signed in. */
+  readonly principal: string | undefined
   readonly action: Action | undefined
   readonly secondary: Action | undefined
   /** A button that changes something; it comes before the others. */
@@ -137,6 +141,8 @@ export const message = record<Message>({
   text: words,
   reference: words,
   time: words,
+  renews: optional(text),
+  principal: optional(text),
   action: optional(action),
   secondary: optional(action),
   form: optional(record<MessageForm>({ label: text, action: text, csrf: words, target: text })),

@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use loggia_model::Moment;
-use loggia_repository::{Code, Gate, Refusal};
+use loggia_repository::{Code, Gate, Refusal, UtcOffset};
 use serde_json::{Value, json};
 use tracing::info;
 
@@ -24,6 +24,10 @@ pub struct Problem {
     pub text: String,
     pub reference: String,
     pub time: Moment,
+    /// When trying again makes sense, if that is known.
+    pub renews: Option<Moment>,
+    /// `DIRECTORY\\id` of who is turned away; none for visitors.
+    pub principal: Option<String>,
     pub action: Option<Link>,
     pub secondary: Option<Link>,
     /// A button that changes something; it comes before the others.
@@ -91,6 +95,8 @@ impl Problem {
             text: text.to_owned(),
             reference: loggia_auth::random_reference().unwrap_or_default(),
             time: now,
+            renews: None,
+            principal: None,
             action: None,
             secondary: None,
             form: None,
@@ -103,7 +109,7 @@ impl Problem {
     pub fn of_refusal(refusal: &Refusal, reader: &Reader) -> Problem {
         let hub = Link::new("Back to the hub", format!("{}/hub", reader.base));
         let login = reader.login.clone().map(|href| Link::new("Log in", href));
-        let (status, title, text) = words(refusal, reader.is_visitor);
+        let words = refusal.words(reader.is_visitor);
         let (action, secondary) = match refusal.code {
             Code::EntLogin => (login, None),
             Code::EntUnknown => (None, None),
@@ -136,12 +142,15 @@ impl Problem {
         };
         let wait = refusal.renews.map(|renews| renews.millis_since(refusal.time));
         Problem {
-            status,
+            status: status(refusal.code),
             code: refusal.code.as_str(),
-            title: title.to_owned(),
-            text,
+            title: words.title.to_owned(),
+            text: words.text,
             reference: refusal.reference.clone(),
             time: refusal.time,
+            renews: refusal.renews,
+            // Whoever asks for help with it may be somebody else than they think they are here.
+            principal: (!reader.is_visitor).then(|| refusal.principal.clone()),
             action,
             secondary,
             form,
@@ -212,6 +221,9 @@ impl Problem {
             "title": self.title,
             "detail": self.text,
             "reference": self.reference,
+            "time": iso(self.time),
+            "renews": self.renews.map(iso),
+            "principal": self.principal,
         });
         let mut response = Response::new(Body::from(body.to_string()));
         let headers = response.headers_mut();
@@ -263,7 +275,12 @@ impl Problem {
                 .plain(self.code)
                 .markup(" · ")
                 .plain(&self.reference)
-                .markup("</small></p>");
+                .markup(" · ")
+                .plain(&iso(self.time));
+            if let Some(principal) = &self.principal {
+                html = html.markup(" · ").plain(principal);
+            }
+            html = html.markup("</small></p>");
         }
         html.markup("</section></main>")
     }
@@ -291,6 +308,8 @@ impl Problem {
             "text": self.text,
             "reference": self.reference,
             "time": iso(self.time),
+            "renews": self.renews.map(iso),
+            "principal": self.principal,
             "action": link(&self.action),
             "secondary": link(&self.secondary),
             "form": self.form.as_ref().map(|form| json!({
@@ -352,85 +371,20 @@ pub fn iso(moment: Moment) -> String {
         .unwrap_or_default()
 }
 
-fn words(refusal: &Refusal, is_visitor: bool) -> (StatusCode, &'static str, String) {
-    let renews = refusal.renews.map(|renews| format!(" It is renewed at {}.", iso(renews)));
-    match refusal.code {
-        Code::LicNone => (
-            StatusCode::FORBIDDEN,
-            "No access to apps",
-            "No licence of this hub covers your visit. Ask its administrator for access.".into(),
-        ),
-        Code::LicAnonKind => (
-            StatusCode::FORBIDDEN,
-            "No access for visitors",
-            "Opening apps needs a licence, and no licence of this hub is for visitors.".into(),
-        ),
-        Code::LicEmpty => (
-            StatusCode::FORBIDDEN,
-            "No capacity left",
-            format!(
-                "The capacity for opening apps is used up.{}",
-                renews.unwrap_or_else(|| " Please come back later.".into())
-            ),
-        ),
-        Code::LicSessions => (
-            StatusCode::FORBIDDEN,
-            "Too many sessions",
-            match refusal.renews {
-                None => "Apps are open in five other sessions of yours: other browsers, devices \
-                         or entrances. Log out in one of them, or end them all from here."
-                    .into(),
-                Some(renews) => format!(
-                    "Apps were open in five other sessions of yours until a short while ago. \
-                     A place is free again at {}.",
-                    iso(renews)
-                ),
-            },
-        ),
-        Code::AccInactive => (
-            StatusCode::FORBIDDEN,
-            "Account not active",
-            "Your account is not active. Ask the administrator to activate it.".into(),
-        ),
-        Code::RuleDenied => (
-            StatusCode::NOT_FOUND,
-            "Not available",
-            if is_visitor {
-                "There is nothing at this address, or it is not shared with visitors.".into()
-            } else {
-                "There is nothing at this address, or it is not shared with you.".into()
-            },
-        ),
-        Code::NodeNone => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "No engine for this app",
-            "No engine of this hub may open this app. Ask its administrator.".into(),
-        ),
-        Code::SesTimeout => (
-            StatusCode::UNAUTHORIZED,
-            "Session ended",
-            "Your session ended because nothing happened for a while.".into(),
-        ),
-        Code::SesOut => {
-            (StatusCode::UNAUTHORIZED, "Logged out", "You have been logged out.".into())
-        }
-        Code::EntLogin => (
-            StatusCode::UNAUTHORIZED,
-            "Log in first",
-            "This entrance asks everyone to log in.".into(),
-        ),
-        Code::EntUnknown => (
-            StatusCode::NOT_FOUND,
-            "No such entrance",
-            "This hub has no entrance of that name. Check the address.".into(),
-        ),
-        Code::EntFull => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "Many visitors",
-            "As many visitors as this entrance takes are here. Please come back later.".into(),
-        ),
-        #[allow(unreachable_patterns, reason = "codes may be added before their words are")]
-        _ => (StatusCode::FORBIDDEN, "Not possible", "This hub refused what you asked for.".into()),
+fn status(code: Code) -> StatusCode {
+    match code {
+        Code::LicNone
+        | Code::LicAnonKind
+        | Code::LicEmpty
+        | Code::LicSessions
+        | Code::AccInactive => StatusCode::FORBIDDEN,
+        // Both look the same: who may not know that something is there learns nothing.
+        Code::RuleDenied | Code::EntUnknown => StatusCode::NOT_FOUND,
+        Code::NodeNone => StatusCode::SERVICE_UNAVAILABLE,
+        Code::SesTimeout | Code::SesOut | Code::EntLogin => StatusCode::UNAUTHORIZED,
+        Code::EntFull => StatusCode::TOO_MANY_REQUESTS,
+        #[allow(unreachable_patterns, reason = "codes may be added before their status is")]
+        _ => StatusCode::FORBIDDEN,
     }
 }
 
@@ -454,6 +408,8 @@ pub fn entrance_refusal(
         app: None,
         finding: finding.to_owned(),
         renews: None,
+        pools: Vec::new(),
+        offset: UtcOffset::UTC,
         explanation: None,
         version,
     }

@@ -9,7 +9,7 @@ use loggia_auth::secret::form_token;
 use loggia_auth::{Person, Proof, SessionSecret, SignIn, SignInFailure, sign_in};
 use loggia_model::entity::AnonymousMode;
 use loggia_model::{Moment, Prefix, Principal, SessionEnd};
-use loggia_repository::{Code, Gate, Refusal};
+use loggia_repository::{Code, Gate, Refusal, UtcOffset};
 use serde_json::json;
 use tracing::info;
 
@@ -441,6 +441,8 @@ impl Proxy {
             app: None,
             finding: "signed in, but the account is blocked or inactive".to_owned(),
             renews: None,
+            pools: Vec::new(),
+            offset: UtcOffset::UTC,
             explanation: None,
             version: self.shared().repository.site().version(),
         }

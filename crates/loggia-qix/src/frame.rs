@@ -1,10 +1,12 @@
 //! What travels over a socket: a request in, and answers, pushes and notifications out. Text only;
 //! nothing here knows a session.
 
+use loggia_repository::{Refusal, Words};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::fault::Fault;
+use crate::timestamp;
 
 /// Longest frame a client may send. Properties of the largest real objects stay below a tenth.
 pub(crate) const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
@@ -141,5 +143,25 @@ pub(crate) fn fatal(method: &str, message: &str, timestamp: &str) -> String {
     notification(
         method,
         &json!({ "severity": "fatal", "timestamp": timestamp, "message": message }),
+    )
+}
+
+/// The same for who is refused, in the words of pages: `code` and `reference` lead to the log,
+/// `renews` says when trying again makes sense. The sentence ends with code and reference for
+/// clients that show nothing else.
+pub(crate) fn refused(method: &str, refusal: &Refusal, words: &Words, now: &str) -> String {
+    let sentence = words.text.trim_end_matches('.');
+    notification(
+        method,
+        &json!({
+            "severity": "fatal",
+            "timestamp": now,
+            "message": format!("{sentence} ({}, reference {})", refusal.code, refusal.reference),
+            "title": words.title,
+            "text": words.text,
+            "code": refusal.code.as_str(),
+            "reference": refusal.reference,
+            "renews": refusal.renews.map(timestamp::iso),
+        }),
     )
 }

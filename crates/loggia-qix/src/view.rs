@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use loggia_model::entity::{App, AppObject, Stream};
 use loggia_model::{AppId, Caller, Moment, ObjectId};
 use loggia_repository::{
-    Action, Actions, Code, Conflict, ManageError, ObjectEdit, OpenAppError, OpenedApp, Repository,
-    Resource, VisitInfo,
+    Action, Actions, Code, Conflict, ManageError, ObjectEdit, OpenAppError, OpenedApp, Refusal,
+    Repository, Resource, VisitInfo,
 };
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -59,7 +59,14 @@ struct Opened {
 #[derive(Clone, Debug)]
 struct Lost {
     what: Loss,
-    message: String,
+    why: Why,
+}
+
+#[derive(Clone, Debug)]
+enum Why {
+    Refused(Box<Refusal>),
+    /// The store failed; the log tells.
+    Unreadable,
 }
 
 /// What is missing.
@@ -160,20 +167,20 @@ impl View {
         match shared.repository.would_open_app(caller, app, &VisitInfo::default()) {
             Ok(opened) => match View::of(shared, caller, &opened) {
                 Ok(view) => view,
-                Err(_) => self.lost_by("The app cannot be read", Loss::Access),
+                Err(_) => self.lost_by(Why::Unreadable, Loss::Access),
             },
             Err(OpenAppError::Unlicensed { refusal, .. }) => {
-                self.lost_by(&licence_message(&refusal), Loss::Licence)
+                self.lost_by(Why::Refused(refusal), Loss::Licence)
             }
             Err(OpenAppError::Unplaced { refusal, .. }) => {
-                self.lost_by(&node_message(&refusal), Loss::Engine)
+                self.lost_by(Why::Refused(refusal), Loss::Engine)
             }
-            Err(OpenAppError::Hidden { .. } | OpenAppError::Blocked { .. }) => {
-                self.lost_by("You no longer have access to this app", Loss::Access)
+            Err(OpenAppError::Hidden { refusal, .. } | OpenAppError::Blocked { refusal, .. }) => {
+                self.lost_by(Why::Refused(refusal), Loss::Access)
             }
             Err(error @ OpenAppError::Store { .. }) => {
                 report(&error);
-                self.lost_by("The app cannot be read", Loss::Access)
+                self.lost_by(Why::Unreadable, Loss::Access)
             }
         }
     }
@@ -252,12 +259,8 @@ impl View {
         })
     }
 
-    fn lost_by(&self, message: &str, what: Loss) -> View {
-        View {
-            version: self.version,
-            lost: Some(Lost { what, message: message.to_owned() }),
-            ..View::default()
-        }
+    fn lost_by(&self, why: Why, what: Loss) -> View {
+        View { version: self.version, lost: Some(Lost { what, why }), ..View::default() }
     }
 }
 
@@ -392,12 +395,13 @@ pub(crate) fn open(shared: &Shared, socket: &Socket, app: AppId) -> Result<Arc<V
         Err(OpenAppError::Blocked { .. }) => Err(Fault::access_denied()),
         Err(OpenAppError::Unlicensed { refusal, .. }) => {
             // The socket has nothing else to offer: it ends after the answer.
-            let lost = View::default().lost_by(&licence_message(&refusal), Loss::Licence);
+            let fault = Fault::licence(refusal.code.as_str());
+            let lost = View::default().lost_by(Why::Refused(refusal), Loss::Licence);
             *socket.view.write() = Arc::new(lost);
-            Err(Fault::licence(refusal.code.as_str()))
+            Err(fault)
         }
         Err(OpenAppError::Unplaced { refusal, .. }) => {
-            let lost = View::default().lost_by(&node_message(&refusal), Loss::Engine);
+            let lost = View::default().lost_by(Why::Refused(refusal), Loss::Engine);
             *socket.view.write() = Arc::new(lost);
             Err(Fault::access_denied())
         }
@@ -426,16 +430,18 @@ pub(crate) fn keep_alive(shared: &Shared, socket: &Socket) -> Result<(), Fault> 
             Err(Fault::internal())
         }
         Err(OpenAppError::Unlicensed { refusal, .. }) => {
-            *socket.view.write() =
-                Arc::new(view.lost_by(&licence_message(&refusal), Loss::Licence));
-            Err(Fault::licence(refusal.code.as_str()))
+            let fault = Fault::licence(refusal.code.as_str());
+            let lost = view.lost_by(Why::Refused(refusal), Loss::Licence);
+            *socket.view.write() = Arc::new(lost);
+            Err(fault)
         }
         Err(OpenAppError::Unplaced { refusal, .. }) => {
-            *socket.view.write() = Arc::new(view.lost_by(&node_message(&refusal), Loss::Engine));
+            let lost = view.lost_by(Why::Refused(refusal), Loss::Engine);
+            *socket.view.write() = Arc::new(lost);
             Err(Fault::access_denied())
         }
-        Err(OpenAppError::Hidden { .. } | OpenAppError::Blocked { .. }) => {
-            let lost = view.lost_by("You no longer have access to this app", Loss::Access);
+        Err(OpenAppError::Hidden { refusal, .. } | OpenAppError::Blocked { refusal, .. }) => {
+            let lost = view.lost_by(Why::Refused(refusal), Loss::Access);
             *socket.view.write() = Arc::new(lost);
             Err(Fault::access_denied())
         }
@@ -452,7 +458,18 @@ pub(crate) fn ended(shared: &Shared, socket: &Socket) -> Option<(String, CloseRe
         Loss::Engine => ("OnNoEngineAvailable", CloseReason::AccessLost),
         Loss::Access => ("OnSessionClosed", CloseReason::AccessLost),
     };
-    Some((frame::fatal(method, &lost.message, &now), reason))
+    let frame = match &lost.why {
+        Why::Refused(refusal) => {
+            let mut words = refusal.words(socket.caller.is_anonymous());
+            // On a socket the app was there before.
+            if refusal.code == Code::RuleDenied {
+                words.text = "You no longer have access to this app.".to_owned();
+            }
+            frame::refused(method, refusal, &words, &now)
+        }
+        Why::Unreadable => frame::fatal(method, "The app cannot be read", &now),
+    };
+    Some((frame, reason))
 }
 
 /// The apps that the caller may read.
@@ -596,22 +613,6 @@ fn privileges(caller: &Caller, may: Actions) -> Vec<&'static str> {
 /// Rights that change nothing; visitors never have others.
 fn is_harmless(privilege: &str) -> bool {
     matches!(privilege, "read" | "exportdata")
-}
-
-fn licence_message(refusal: &loggia_repository::Refusal) -> String {
-    let why = match refusal.code {
-        Code::LicSessions => "You are using this hub in too many places at once",
-        _ => "No licence covers this visit",
-    };
-    let renews = refusal.renews.filter(|_| refusal.code == Code::LicSessions);
-    let until =
-        renews.map(|renews| format!("; a place is free again at {}", timestamp::iso(renews)));
-    let until = until.unwrap_or_default();
-    format!("{why}{until} ({}, reference {})", refusal.code, refusal.reference)
-}
-
-fn node_message(refusal: &loggia_repository::Refusal) -> String {
-    format!("No engine may open this app ({}, reference {})", refusal.code, refusal.reference)
 }
 
 /// Objects stored from elsewhere may lack what the interface needs to name them.

@@ -109,7 +109,7 @@ pub use manage::{
     VisitorRatesEdit,
 };
 pub use record::{Resource, pool_kind};
-pub use refusal::{Code, Gate, Refusal};
+pub use refusal::{Code, Gate, Refusal, Words};
 pub use resolve::{ANONYMOUS_NAME, ANONYMOUS_VISITOR, environment_pairs};
 pub use site::{CENTRAL_NODE, RuleProblem, RuleProblems, Site, SiteError, compile_rule};
 pub use store::{SessionRow, StoreError};

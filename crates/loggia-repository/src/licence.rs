@@ -198,16 +198,14 @@ impl Repository {
                     .pools
                     .iter()
                     .filter_map(|pool| site.pool(*pool))
-                    .map(|pool| format!("{:?}", pool.name))
+                    .map(|pool| pool.name.clone())
                     .collect();
                 let mut renews = refusal.renews;
                 let (code, finding) = match refusal.code {
                     RefusalCode::None => {
                         (Code::LicNone, "no licence pool has a rule that admits the caller".into())
                     }
-                    RefusalCode::Empty => {
-                        (Code::LicEmpty, format!("used up: {}", names.join(", ")))
-                    }
+                    RefusalCode::Empty => (Code::LicEmpty, format!("used up: {}", quoted(&names))),
                     RefusalCode::AnonymousKind => (
                         Code::LicAnonKind,
                         "only pools of named seats exist for the caller, and a visitor has none"
@@ -222,7 +220,7 @@ impl Repository {
                         (Code::LicSessions, finding.into())
                     }
                 };
-                Err(Unlicensed::Refused { code, finding, renews })
+                Err(Unlicensed::Refused { code, finding, renews, pools: names })
             }
             None => Err(Unlicensed::Store(StoreError::Failed("the ledger was not read".into()))),
         }
@@ -264,6 +262,10 @@ fn holder(caller: &Caller, info: &VisitInfo) -> Option<HolderKey> {
         Principal::Anonymous(visitor) => Some(HolderKey::Visitor(info.visitor.unwrap_or(*visitor))),
         Principal::Internal(_) => None,
     }
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
 fn later(now: Moment, wait: Duration) -> Moment {

@@ -1,10 +1,15 @@
 //! Why was somebody refused? A [`Refusal`] carries the code and reference that the visitor reads
 //! and the finding that only the log and administrators read. It is logged once, where it is made.
 
+mod words;
+
 use std::fmt;
 
+use loggia_licence::UtcOffset;
 use loggia_model::{AppId, Caller, Moment, Prefix};
 use uuid::Uuid;
+
+pub use words::Words;
 
 /// The stable codes of `spec/access.md` §3.9 and our own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +67,10 @@ pub struct Refusal {
     pub explanation: Option<String>,
     /// When trying again makes sense, if that is known.
     pub renews: Option<Moment>,
+    /// Names of the pools that are used up. Never shown to a visitor.
+    pub pools: Vec<String>,
+    /// The site's clock, by which moments are told.
+    pub offset: UtcOffset,
     /// Site version the decision was taken on.
     pub version: u64,
 }
@@ -133,6 +142,8 @@ impl Refusal {
             finding: String::new(),
             explanation: None,
             renews: None,
+            pools: Vec::new(),
+            offset: UtcOffset::UTC,
             version,
         }
     }

@@ -226,12 +226,14 @@ impl Repository {
     ) -> OpenAppError {
         match reason {
             Unlicensed::Store(source) => OpenAppError::Store { app, source },
-            Unlicensed::Refused { code, finding, renews } => {
+            Unlicensed::Refused { code, finding, renews, pools } => {
                 let mut refusal =
                     Refusal::new(caller, self.now(), site.version(), Gate::Licence, code)
                         .about(app)
                         .found(finding);
                 refusal.renews = renews;
+                refusal.pools = pools;
+                refusal.offset = self.inner.settings.offset;
                 OpenAppError::Unlicensed { app, refusal: Box::new(refusal.logged()) }
             }
         }
@@ -248,7 +250,7 @@ pub(crate) const AUTHORING: Actions = Actions::CREATE
 
 /// Why the licence gate did not open.
 pub(crate) enum Unlicensed {
-    Refused { code: Code, finding: String, renews: Option<Moment> },
+    Refused { code: Code, finding: String, renews: Option<Moment>, pools: Vec<String> },
     Store(StoreError),
 }
 

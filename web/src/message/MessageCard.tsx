@@ -8,7 +8,7 @@ interface Props {
 
 /** What happened, why, the one thing to do next, and what to quote when asking for help. */
 export function MessageCard({ message, fallback }: Props) {
-  const { code, reference, time, action, secondary, form } = message
+  const { code, reference, time, renews, principal, action, secondary, form } = message
   const first = action ?? (form ? undefined : fallback)
   return (
     <section class="card" aria-labelledby="message-title">
@@ -27,9 +27,11 @@ export function MessageCard({ message, fallback }: Props) {
       </div>
       {(code || reference) && (
         <dl class="facts">
+          {renews && <div><dt>Again from</dt><dd>{moment(renews) ?? renews}</dd></div>}
           {code && <div><dt>Code</dt><dd>{code}</dd></div>}
           {reference && <div><dt>Reference</dt><dd>{reference}</dd></div>}
           {time && <div><dt>Time</dt><dd>{moment(time) ?? time}</dd></div>}
+          {principal && <div><dt>Account</dt><dd>{principal}</dd></div>}
         </dl>
       )}
     </section>

@@ -11,6 +11,8 @@ const unknown: Message = {
   text: 'This page carries a message when there is one.',
   reference: '',
   time: '',
+  renews: undefined,
+  principal: undefined,
   action: undefined,
   secondary: undefined,
   form: undefined,

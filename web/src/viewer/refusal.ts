@@ -8,9 +8,18 @@ interface Problem {
   readonly title: string
   readonly detail: string
   readonly reference: string
+  readonly renews: string | undefined
+  readonly principal: string | undefined
 }
 
-const problem = record<Problem>({ code: or(text, ''), title: text, detail: or(text, ''), reference: or(text, '') })
+const problem = record<Problem>({
+  code: or(text, ''),
+  title: text,
+  detail: or(text, ''),
+  reference: or(text, ''),
+  renews: optional(text),
+  principal: optional(text),
+})
 
 /** The server's reason for not opening the app, or undefined when it has none (or cannot be reached). */
 export async function whyRefused(data: PageData, app: string): Promise<Message | undefined> {
@@ -38,6 +47,8 @@ function refusal(data: PageData, status: number, found: Problem): Message {
       text: found.detail,
       reference: found.reference,
       time: new Date().toISOString(),
+      renews: found.renews ?? null,
+      principal: found.principal ?? null,
       action: canLogIn ? login : hub,
       secondary: canLogIn ? hub : null,
       form: found.code === 'LIC-SESSIONS' ? others : null,
@@ -54,12 +65,22 @@ const sentences: Record<Exclude<Ending, 'OnLicenseAccessDenied' | 'OnMaxParallel
 }
 
 interface EndParams {
+  readonly title: string | undefined
+  readonly text: string | undefined
+  readonly renews: string | undefined
   readonly message: string | undefined
   readonly code: string | undefined
   readonly reference: string | undefined
 }
 
-const endParams = record<EndParams>({ message: optional(text), code: optional(text), reference: optional(text) })
+const endParams = record<EndParams>({
+  title: optional(text),
+  text: optional(text),
+  renews: optional(text),
+  message: optional(text),
+  code: optional(text),
+  reference: optional(text),
+})
 
 /** What an ending means for the page: the last picture with a way on, or a message in its place. */
 export function endOf(data: PageData, name: Ending, params: unknown): { readonly kind: 'ended'; readonly text: string } | { readonly kind: 'refused'; readonly message: Message } {
@@ -74,9 +95,11 @@ export function endOf(data: PageData, name: Ending, params: unknown): { readonly
     kind: 'refused',
     message: refusal(data, 403, {
       code,
-      title: !isLicence || code === 'LIC-SESSIONS' ? 'Too many sessions' : code === 'LIC-ANON-KIND' ? 'No access for visitors' : 'No capacity for this app',
-      detail: said.message ?? 'The server has no capacity left that may be used here.',
+      title: said.title ?? (!isLicence || code === 'LIC-SESSIONS' ? 'Too many sessions' : code === 'LIC-ANON-KIND' ? 'No access for visitors' : 'No capacity for this app'),
+      detail: said.text ?? said.message ?? 'The server has no capacity left that may be used here.',
       reference: said.reference ?? '',
+      renews: said.renews,
+      principal: data.me.isAnonymous || !data.me.userId ? undefined : `${data.me.directory}\\${data.me.userId}`,
     }),
   }
 }
@@ -87,8 +110,8 @@ function readEnd(params: unknown): EndParams {
     // Some endings carry their code and reference only as the tail of the sentence.
     const tail = /^(.*?)\s*\(([A-Z]+(?:-[A-Z]+)+), reference (\w+)\)\.?$/s.exec(said.message ?? '')
     if (!tail) return said
-    return { message: `${tail[1] ?? ''}.`, code: said.code ?? tail[2], reference: said.reference ?? tail[3] }
+    return { ...said, message: `${tail[1] ?? ''}.`, code: said.code ?? tail[2], reference: said.reference ?? tail[3] }
   } catch {
-    return { message: undefined, code: undefined, reference: undefined }
+    return { title: undefined, text: undefined, renews: undefined, message: undefined, code: undefined, reference: undefined }
   }
 }

@@ -128,6 +128,14 @@ test('an ending shows the code and the reference that its sentence carries', () 
     kind: 'refused',
     message: { code: 'LIC-ANON-KIND', reference: '8CGA12', title: 'No access for visitors', text: 'No licence covers this visit.' },
   })
+  const empty = endOf(data, 'OnLicenseAccessDenied', {
+    message: 'The capacity is used up. Come back on 1 December (LIC-EMPTY, reference 8CGA12)',
+    title: 'No capacity left', text: 'The capacity is used up. Come back on 1 December.', code: 'LIC-EMPTY', reference: '8CGA12', renews: '2026-12-01T00:00:00.000Z',
+  })
+  expect(empty).toMatchObject({
+    kind: 'refused',
+    message: { code: 'LIC-EMPTY', reference: '8CGA12', title: 'No capacity left', text: 'The capacity is used up. Come back on 1 December.', renews: '2026-12-01T00:00:00.000Z', principal: undefined },
+  })
   const rule = endOf(data, 'OnSessionClosed', { message: 'Access denied (RULE-DENIED, reference K7JHEX)' })
   expect(rule).toEqual({ kind: 'ended', text: 'The server ended this session. What you see is the last state. (RULE-DENIED, reference K7JHEX)' })
 })
