@@ -382,7 +382,7 @@ fn status(code: Code) -> StatusCode {
         Code::RuleDenied | Code::EntUnknown => StatusCode::NOT_FOUND,
         Code::NodeNone => StatusCode::SERVICE_UNAVAILABLE,
         Code::SesTimeout | Code::SesOut | Code::EntLogin => StatusCode::UNAUTHORIZED,
-        Code::EntFull => StatusCode::TOO_MANY_REQUESTS,
+        Code::EntFull | Code::LicAddress => StatusCode::TOO_MANY_REQUESTS,
         #[allow(unreachable_patterns, reason = "codes may be added before their status is")]
         _ => StatusCode::FORBIDDEN,
     }

@@ -22,6 +22,8 @@ pub enum Code {
     LicAnonKind,
     /// Too many sessions of one person.
     LicSessions,
+    /// Visitors of one address have drawn as much as they may for now.
+    LicAddress,
     /// The account is blocked, inactive or gone.
     AccInactive,
     /// No rule grants it, or a rule forbids it.
@@ -84,6 +86,7 @@ impl Code {
             Code::LicEmpty => "LIC-EMPTY",
             Code::LicAnonKind => "LIC-ANON-KIND",
             Code::LicSessions => "LIC-SESSIONS",
+            Code::LicAddress => "LIC-ADDRESS",
             Code::AccInactive => "ACC-INACTIVE",
             Code::RuleDenied => "RULE-DENIED",
             Code::NodeNone => "NODE-NONE",

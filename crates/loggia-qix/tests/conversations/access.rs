@@ -83,8 +83,12 @@ async fn a_visitor_who_loses_the_app_is_refused_and_then_cut_off() {
     client.said();
     site.set_rule(site.stream_rule(), true);
     client.call(1, "GetAppLayout", json!([])).await;
-    let last = client.next().await;
-    expect![[r#"{"jsonrpc":"2.0","method":"OnSessionClosed","params":{"severity":"fatal","timestamp":"2026-11-24T08:00:00.000Z","message":"You no longer have access to this app"}}"#]].assert_eq(&last.to_string());
+    let mut last = client.next().await;
+    let reference = last["params"]["reference"].as_str().unwrap().to_owned();
+    let message = last["params"]["message"].as_str().unwrap().replace(&reference, "<reference>");
+    last["params"]["message"] = json!(message);
+    last["params"]["reference"] = json!("<reference>");
+    expect![[r#"{"jsonrpc":"2.0","method":"OnSessionClosed","params":{"severity":"fatal","timestamp":"2026-11-24T08:00:00.000Z","message":"You no longer have access to this app (RULE-DENIED, reference <reference>)","title":"Not available","text":"You no longer have access to this app.","code":"RULE-DENIED","reference":"<reference>","renews":null}}"#]].assert_eq(&last.to_string());
     expect![[r#"
         -> h1 GetAppLayout []
         <- {"error":{"code":5,"parameter":"","message":"Access denied"}}
@@ -142,7 +146,16 @@ async fn a_visit_takes_its_next_unit_while_there_is_one() {
     let refused = client.call(1, "GetAppLayout", json!([])).await;
     assert_eq!(refused["error"]["code"], json!(4000));
     assert_eq!(refused["error"]["parameter"], json!("LIC-EMPTY"));
-    assert_eq!(client.next().await["method"], json!("OnLicenseAccessDenied"));
+    let last = client.next().await;
+    assert_eq!(last["method"], json!("OnLicenseAccessDenied"));
+    assert_eq!(last["params"]["code"], json!("LIC-EMPTY"));
+    assert_eq!(last["params"]["renews"], json!("2026-12-01T00:00:00.000Z"));
+    assert_eq!(
+        last["params"]["text"],
+        json!(
+            "The capacity for opening apps is used up. Come back on 1 December 2026 at 00:00 UTC."
+        )
+    );
     assert_eq!(client.closed().await, CloseReason::LicenceLost);
 }
 

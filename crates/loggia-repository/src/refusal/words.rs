@@ -45,6 +45,19 @@ impl Refusal {
                     ),
                 },
             ),
+            Code::LicAddress => (
+                "Many visitors from your network",
+                match self.renews {
+                    None => "Visitors of your network have opened as much as one network may \
+                             within an hour. Please come back later."
+                        .into(),
+                    Some(renews) => format!(
+                        "Visitors of your network have opened as much as one network may within \
+                         an hour. Come back {}.",
+                        self.at(renews)
+                    ),
+                },
+            ),
             Code::AccInactive => (
                 "Account not active",
                 "Your account is not active. Ask the administrator to activate it.".into(),
@@ -132,11 +145,12 @@ mod tests {
     use super::*;
     use crate::refusal::Gate;
 
-    const CODES: [Code; 12] = [
+    const CODES: [Code; 13] = [
         Code::LicNone,
         Code::LicEmpty,
         Code::LicAnonKind,
         Code::LicSessions,
+        Code::LicAddress,
         Code::AccInactive,
         Code::RuleDenied,
         Code::NodeNone,
