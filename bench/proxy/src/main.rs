@@ -56,6 +56,7 @@ const CONNECTIONS: u32 = 8;
 const FLOODING: usize = 16;
 
 const BARE: &str = "bare axum handler";
+const PLAIN: &str = "bare axum handler, body only";
 const NGINX: &str = "nginx, a file";
 
 fn main() -> Result<()> {
@@ -112,6 +113,7 @@ fn hub(loggia: &Loggia, size: &Size, report: &mut Report) -> Result<()> {
             bail!("the hub answers {} {}", page.status, page.body);
         }
         std::fs::write(folder.path().join(name), &page.body)?;
+        std::fs::write(folder.path().join(format!("{name}.head")), &page.head)?;
     }
     let bare = Bare::start(folder.path())?;
     let nginx = Nginx::start(folder.path())?;
@@ -121,6 +123,11 @@ fn hub(loggia: &Loggia, size: &Size, report: &mut Report) -> Result<()> {
             if get(peer.address, &format!("/{name}"), "")?.body != page {
                 bail!("a peer sends other bytes");
             }
+        }
+        let ours = std::fs::read_to_string(folder.path().join(format!("{name}.head")))?;
+        let theirs = get(bare.process.address, &format!("/{name}"), "")?.head;
+        if names(&ours) != names(&theirs) {
+            bail!("the bare handler sends other headers: {ours} and {theirs}");
         }
     }
 
@@ -140,6 +147,7 @@ fn hub(loggia: &Loggia, size: &Size, report: &mut Report) -> Result<()> {
         // The same headers for everybody: what it takes to read them is no difference.
         turn(&bare.process, "/visitor", &visitor, false),
         turn(&nginx.process, "/visitor", &visitor, false),
+        turn(&bare.process, "/visitor/body", &visitor, false),
         turn(&loggia.process, "/hub", &user, false),
         turn(&bare.process, "/user", &user, false),
         turn(&loggia.process, "/public/hub", "", true),
@@ -150,12 +158,21 @@ fn hub(loggia: &Loggia, size: &Size, report: &mut Report) -> Result<()> {
             turn.measured.push(load(&turn.load)?);
         }
     }
-    let [visitor, bare, nginx, user, bare_of_user, first] = &turns;
+    let [visitor, bare, nginx, body_only, user, bare_of_user, first] = &turns;
     beside(report, "hub, visitor's session", visitor, (BARE, bare), 0.8);
+    beside(report, "hub, visitor's session", visitor, (PLAIN, body_only), 0.0);
     beside(report, "hub, visitor's session", visitor, (NGINX, nginx), 0.0);
     beside(report, "hub, user's session", user, (BARE, bare_of_user), 0.8);
     beside(report, "first visit", first, (BARE, bare), 0.5);
     Ok(())
+}
+
+/// The names of an answer's header lines, in an order of their own.
+fn names(head: &str) -> Vec<String> {
+    let names = head.lines().filter_map(|line| line.split_once(':'));
+    let mut names: Vec<String> = names.map(|(name, _)| name.to_ascii_lowercase()).collect();
+    names.sort_unstable();
+    names
 }
 
 /// The three figures of one load beside a peer's. `share` of the peer's rate is what is asked for;
@@ -240,20 +257,22 @@ fn flood(loggia: &Loggia, size: &Size, report: &mut Report) -> Result<()> {
 
 /// Idle sockets, and changes of the configuration while sockets are open.
 fn sockets(loggia: &Loggia, size: &Size, report: &mut Report) -> Result<()> {
-    let cookie = loggia.visitor()?;
     let Process { address, .. } = loggia.process;
     let root = loggia.root()?;
     let path = "/public/app/engineData";
     // The first ones make what all share.
     let mut open = Vec::with_capacity(size.idle_sockets);
     for _ in 0..10 {
-        open.push(client::socket(address, path, &cookie)?);
+        open.push(client::socket(address, path, &loggia.visitor()?)?);
     }
+    // Each socket is a visitor's of its own, whose engine session counts for it.
+    let visitors: Vec<String> =
+        (0..size.idle_sockets).map(|_| loggia.visitor()).collect::<Result<_>>()?;
     std::thread::sleep(Duration::from_millis(500));
     let (before, kernel_before) = (loggia.process.resident_bytes()?, server::kernel_bytes()?);
     let started = Instant::now();
-    for _ in 0..size.idle_sockets {
-        open.push(client::socket(address, path, &cookie)?);
+    for cookie in &visitors {
+        open.push(client::socket(address, path, cookie)?);
     }
     let opening = started.elapsed().as_secs_f64() * 1e6 / size.idle_sockets as f64;
     // Greetings are on their way.

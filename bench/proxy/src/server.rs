@@ -245,16 +245,25 @@ impl Bare {
     }
 }
 
-/// Serves the bytes of two files from memory, as the framework does by itself.
+/// Serves two answers from memory, header lines and all, as the framework does by itself; and
+/// their bodies alone, with the lines that it adds to any page.
 pub(crate) fn reference(folder: &Path) -> Result<()> {
     let mut router = axum::Router::new();
     for name in ["visitor", "user"] {
         let page = std::fs::read_to_string(folder.join(name))?;
-        let answer = move || {
-            let page = page.clone();
+        let head = std::fs::read_to_string(folder.join(format!("{name}.head")))?;
+        let (body, headers) = (page.clone(), header_lines(&head)?);
+        let whole = move || {
+            let (headers, page) = (headers.clone(), page.clone());
+            async move { (headers, page) }
+        };
+        let body_only = move || {
+            let page = body.clone();
             async move { axum::response::Html(page) }
         };
-        router = router.route(&format!("/{name}"), axum::routing::get(answer));
+        router = router
+            .route(&format!("/{name}"), axum::routing::get(whole))
+            .route(&format!("/{name}/body"), axum::routing::get(body_only));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -267,6 +276,18 @@ pub(crate) fn reference(folder: &Path) -> Result<()> {
         axum::serve(listener, router).await?;
         Ok(())
     })
+}
+
+/// The header lines of an answer but those that the framework writes for every answer.
+fn header_lines(head: &str) -> Result<axum::http::HeaderMap> {
+    let mut headers = axum::http::HeaderMap::new();
+    for (name, value) in head.lines().skip(1).filter_map(|line| line.split_once(": ")) {
+        let name: axum::http::HeaderName = name.parse()?;
+        if !matches!(name.as_str(), "date" | "content-length") {
+            headers.append(name, value.parse()?);
+        }
+    }
+    Ok(headers)
 }
 
 /// Debian's file server, with a configuration of its own.

@@ -79,7 +79,7 @@ impl Prefix {
     /// The part of an address before everything else: `` or `/public`.
     #[must_use]
     pub fn base(&self) -> String {
-        if self.is_default() { String::new() } else { format!("/{}", self.0) }
+        if self.is_default() { String::new() } else { ["/", &self.0].concat() }
     }
 }
 

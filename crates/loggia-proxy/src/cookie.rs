@@ -14,15 +14,20 @@ pub fn values<'a, 'n>(
     headers: &'a HeaderMap,
     name: &'n str,
 ) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+    pairs(headers)
+        .filter(move |(found, _)| *found == name)
+        .map(|(_, value)| value)
+        .take(MOST_OF_A_NAME)
+}
+
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(move |(found, _)| *found == name)
-        .map(|(_, value)| value.trim_matches('"'))
-        .take(MOST_OF_A_NAME)
+        .map(|(name, value)| (name, value.trim_matches('"')))
 }
 
 /// What the name of a cookie begins with that browsers take from this very host only, over HTTPS,
@@ -32,9 +37,20 @@ const HOST_ONLY: &str = "__Host-";
 /// The values that may be sessions of this entrance, the most trustworthy first. The plain name is
 /// read as well: clients that are no browsers know only that one.
 pub fn sessions<'a>(headers: &'a HeaderMap, entrance: &VirtualProxy) -> Vec<&'a str> {
-    let plain = entrance.session_cookie.as_str();
-    let host_only = format!("{HOST_ONLY}{plain}");
-    values(headers, &host_only).chain(values(headers, plain)).collect()
+    let name = entrance.session_cookie.as_str();
+    let (mut host_only, mut plain) = (Vec::new(), Vec::new());
+    for (found, value) in pairs(headers) {
+        let of_name = match found.strip_suffix(name) {
+            Some("") => &mut plain,
+            Some(HOST_ONLY) => &mut host_only,
+            _ => continue,
+        };
+        if of_name.len() < MOST_OF_A_NAME {
+            of_name.push(value);
+        }
+    }
+    host_only.append(&mut plain);
+    host_only
 }
 
 /// The line that gives a browser its session at this entrance, until the browser closes.

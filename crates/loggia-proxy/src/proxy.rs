@@ -296,11 +296,9 @@ impl Proxy {
         }
     }
 
-    pub(crate) fn display_name(
-        &self,
-        id: loggia_model::UserId,
-        key: &loggia_model::UserKey,
-    ) -> String {
+    /// What pages call the person.
+    #[must_use]
+    pub fn display_name(&self, id: loggia_model::UserId, key: &loggia_model::UserKey) -> String {
         let site = self.shared.repository.site();
         site.user(id).map_or_else(|| key.id().to_owned(), |user| user.name.clone())
     }

@@ -58,7 +58,8 @@ impl Repository {
         let site = self.site();
         let guard = Guard::new(&site, caller, self.now());
         guard.account().map_err(|refusal| Box::new(refusal.logged()))?;
-        Ok(self.kept_hub(&guard, || self.make_hub(&guard)))
+        let find = || self.kept_hub(&guard, || self.make_hub(&guard));
+        Ok(self.inner.recent_hubs.get(&guard, find))
     }
 
     fn make_hub(&self, guard: &Guard<'_>) -> Arc<[HubStream]> {

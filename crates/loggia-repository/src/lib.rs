@@ -58,6 +58,7 @@ pub mod impact;
 mod licence;
 pub mod manage;
 mod nodes;
+mod recent;
 mod record;
 mod refusal;
 mod resolve;
@@ -157,6 +158,7 @@ struct Inner {
     listeners: Mutex<Vec<Listener>>,
     coverage: licence::Coverage,
     lists: audiences::Lists,
+    recent_hubs: recent::RecentHubs,
     directories: directory_sync::Directories,
     examiner: OnceLock<Box<Examiner>>,
 }
@@ -208,6 +210,7 @@ impl Repository {
         Repository {
             inner: Arc::new(Inner {
                 lists: audiences::Lists::new(settings.list_cache_bytes),
+                recent_hubs: recent::RecentHubs::new(),
                 store,
                 clock,
                 settings,
@@ -309,6 +312,7 @@ impl Repository {
         let site = Arc::new(site.served());
         self.inner.site.store(site.clone());
         self.inner.lists.sweep(&site);
+        self.inner.recent_hubs.sweep(&site);
         for listener in self.inner.listeners.lock().iter() {
             listener(&site);
         }

@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use tracing::debug;
 
 use crate::hub_bodies::HubBodies;
+use crate::hub_frames::HubFrames;
 use crate::listen::Peer;
 use crate::operator::Counts;
 use crate::tls::Certificates;
@@ -34,6 +35,7 @@ pub struct Front {
     pub repository: Repository,
     pub engine: Engine,
     pub(crate) hub_bodies: HubBodies,
+    pub(crate) hub_frames: HubFrames,
     /// Folder of the apps' pictures.
     pub content: PathBuf,
     pub is_ready: AtomicBool,

@@ -22,6 +22,7 @@ mod examine;
 mod explain;
 pub mod front;
 mod hub_bodies;
+mod hub_frames;
 pub mod listen;
 pub mod log_lines;
 mod operator;

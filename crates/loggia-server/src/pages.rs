@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use loggia_auth::Place;
 use loggia_model::entity::App;
-use loggia_model::{AppId, Caller, Moment, UserId};
+use loggia_model::{AppId, Caller, Moment, Principal, UserId};
 use loggia_proxy::page::{self, Html, Page, PageKind};
 use loggia_proxy::problem::{Problem, iso, page_response, written_page};
 use loggia_proxy::route::Opening;
@@ -19,18 +19,19 @@ use uuid::Uuid;
 
 use crate::front::Front;
 use crate::hub_bodies::HubBody;
+use crate::hub_frames::{HubFrame, Reader};
 
 /// `GET /hub` and `/hub/stream/{id}`.
 pub(crate) fn hub(front: &Front, entered: &Entered, headers: &HeaderMap) -> Response {
     match hub_streams(front, entered) {
         Ok(streams) => {
             let body = hub_body(front, entered, &streams);
-            let block = page::within_script(front.proxy.written_block(entered));
+            let frame = hub_frame(front, entered);
             let html = front.proxy.templates().fill_written(
                 PageKind::Hub,
                 "Hub",
-                &[&body.html, hub_end(entered).as_str()],
-                &with_hub(&block, &body.json),
+                &[&body.html, &frame.end],
+                &with_hub(&frame, entered, &body.json),
             );
             written_page(PageKind::Hub, html)
         }
@@ -43,7 +44,8 @@ pub(crate) fn hub_api(front: &Front, entered: &Entered, headers: &HeaderMap) -> 
     match hub_streams(front, entered) {
         Ok(streams) => {
             let body = hub_body(front, entered, &streams);
-            written_json(with_hub(&front.proxy.written_block(entered), &body.json).concat())
+            let frame = hub_frame(front, entered);
+            written_json(with_hub(&frame, entered, &body.json).concat())
         }
         Err(problem) => front.proxy.refuse(entered, &problem, headers),
     }
@@ -173,9 +175,36 @@ fn hub_body(front: &Front, entered: &Entered, streams: &Arc<[HubStream]>) -> Arc
     })
 }
 
-/// Puts the `hub` member at the end of a data block, which is an object with members.
-fn with_hub<'a>(block: &'a str, hub: &'a str) -> [&'a str; 4] {
-    [block.strip_suffix('}').unwrap_or(block), ",\"hub\":", hub, "}"]
+/// What this reader's page says beside the list.
+fn hub_frame(front: &Front, entered: &Entered) -> Arc<HubFrame> {
+    let write = || {
+        let block = page::within_script(front.proxy.written_block(entered));
+        let open = block.strip_suffix('}').unwrap_or(&block);
+        // The token is the block's last member, so what follows its last place is known.
+        let (before, after) = open.rsplit_once(token(entered)).unwrap_or((open, ""));
+        let block = [before.to_owned(), after.to_owned()];
+        HubFrame { block, end: hub_end(entered).as_str().to_owned() }
+    };
+    let (Some(guest), true) = (&entered.guest, entered.screened.query.is_empty()) else {
+        return Arc::new(write());
+    };
+    let (user, name) = match &guest.caller.principal {
+        Principal::User { id, key } => (Some(*id), front.proxy.display_name(*id, key)),
+        _ => (None, String::new()),
+    };
+    let path = entered.screened.path.as_str();
+    front.hub_frames.get(&Reader { entrance: &entered.entrance, user, name: &name, path }, write)
+}
+
+/// The token of the session, empty where there is none.
+fn token(entered: &Entered) -> &str {
+    entered.guest.as_ref().map(|guest| &*guest.session.csrf).unwrap_or_default()
+}
+
+/// The data block with the `hub` member at its end.
+fn with_hub<'a>(frame: &'a HubFrame, entered: &'a Entered, hub: &'a str) -> [&'a str; 6] {
+    let [before, after] = &frame.block;
+    [before, token(entered), after, ",\"hub\":", hub, "}"]
 }
 
 fn hub_value(entered: &Entered, streams: &[HubStream]) -> Value {
@@ -308,7 +337,7 @@ fn app_path(base: &str, app: &str) -> String {
 
 fn user_of(entered: &Entered) -> Option<UserId> {
     match &entered.guest.as_ref()?.caller.principal {
-        loggia_model::Principal::User { id, .. } => Some(*id),
+        Principal::User { id, .. } => Some(*id),
         _ => None,
     }
 }

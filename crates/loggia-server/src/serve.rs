@@ -24,6 +24,7 @@ use crate::authority::{Authority, Names};
 use crate::directories::{self, LdapDirectories, SiteDirectories};
 use crate::front::Front;
 use crate::hub_bodies::HubBodies;
+use crate::hub_frames::HubFrames;
 use crate::listen::{Crowd, Door, FAREWELL, HeadLimits};
 use crate::operator::Counts;
 use crate::settings::{Settings, Tls};
@@ -318,6 +319,7 @@ fn open(settings: &Settings, clock: Clock, is_alone: bool) -> anyhow::Result<(Fr
         repository,
         engine,
         hub_bodies: HubBodies::default(),
+        hub_frames: HubFrames::default(),
         content,
         is_ready: AtomicBool::new(false),
         sockets: watch::Sender::new(0),
