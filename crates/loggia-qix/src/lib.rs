@@ -223,12 +223,12 @@ impl Engine {
     /// Serves one socket until either side ends it.
     pub async fn serve(
         &self,
-        connection: Connection,
+        connection: impl Into<Box<Connection>>,
         incoming: impl Stream<Item = String> + Send,
         outgoing: mpsc::Sender<String>,
     ) -> CloseReason {
         let Connection { caller, app, identity, ttl, mut ended, login_uri, logout_uri, host } =
-            connection;
+            *connection.into();
         let key = Key {
             principal: caller.principal.clone(),
             entrance: caller.environment.virtual_proxy.to_string(),

@@ -33,7 +33,9 @@ pub(crate) struct Cell {
     pub(crate) key: Key,
     pub(crate) sockets: Sockets,
     session: RwLock<Session>,
-    queue: mpsc::UnboundedSender<Job>,
+    /// A channel keeps room for dozens of jobs from the first on, and most sessions are idle: the
+    /// room is for addresses.
+    queue: mpsc::UnboundedSender<Box<Job>>,
     /// Grows with each attach, so that an old timer does not end a session taken up again.
     generation: AtomicU64,
 }
@@ -73,7 +75,7 @@ impl Cell {
 
     pub(crate) fn post(&self, job: Job) {
         // The queue ends only after `Stop`, when nobody waits for an answer any more.
-        let _ = self.queue.send(job);
+        let _ = self.queue.send(Box::new(job));
     }
 
     pub(crate) fn attach(&self, socket: Arc<Socket>) {
@@ -145,11 +147,12 @@ pub(crate) fn receive(shared: &Arc<Shared>, cell: &Cell, socket: &Arc<Socket>, t
     cell.post(Job::Request { socket: socket.clone(), request, is_cancelled });
 }
 
-async fn run(cell: Arc<Cell>, shared: Arc<Shared>, mut jobs: mpsc::UnboundedReceiver<Job>) {
+async fn run(cell: Arc<Cell>, shared: Arc<Shared>, mut jobs: mpsc::UnboundedReceiver<Box<Job>>) {
     let mut reads = JoinSet::new();
     // One session leaves others room, however much it asks for at once.
     let share = shared.settings.parallel.div_ceil(2);
     while let Some(job) = jobs.recv().await {
+        let job = *job;
         if matches!(job, Job::Stop) {
             break;
         }

@@ -55,7 +55,9 @@ pub(crate) struct Guarded<S> {
     /// When patience ends, and the timer, which may ring earlier: setting it back at each request
     /// would cost more than to let it ring now and then.
     until: Instant,
-    timer: Pin<Box<Sleep>>,
+    /// None on a socket. A timer holds on to whatever task it would wake, and after an upgrade that
+    /// task is over.
+    timer: Option<Pin<Box<Sleep>>>,
     /// Bytes taken since the client was first waited for; none while it keeps up.
     taken: Option<usize>,
     closing: Closing,
@@ -119,7 +121,7 @@ impl<S> Guarded<S> {
             framing: Framing::default(),
             stage: Stage::Idle,
             until: Instant::now() + HEAD,
-            timer: Box::pin(tokio::time::sleep(HEAD)),
+            timer: Some(Box::pin(tokio::time::sleep(HEAD))),
             taken: None,
             closing: Closing::No,
             place: None,
@@ -138,17 +140,21 @@ impl<S> Guarded<S> {
 
     fn allow(&mut self, time: Duration) {
         self.until = Instant::now() + time;
-        if self.until < self.timer.deadline() {
-            self.timer.as_mut().reset(self.until);
+        if let Some(timer) = &mut self.timer
+            && self.until < timer.deadline()
+        {
+            timer.as_mut().reset(self.until);
         }
     }
 
     fn is_over(&mut self, context: &mut Context<'_>) -> bool {
-        while self.timer.as_mut().poll(context).is_ready() {
-            if self.until <= self.timer.deadline() {
+        let until = self.until;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        while timer.as_mut().poll(context).is_ready() {
+            if until <= timer.deadline() {
                 return true;
             }
-            self.timer.as_mut().reset(self.until);
+            timer.as_mut().reset(until);
         }
         false
     }
@@ -202,6 +208,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.is_raw() {
+            this.timer = None;
             return Pin::new(&mut this.stream).poll_read(context, buffer);
         }
         // Nothing tells where a broken body ends: whoever reads it has to learn that it has none.

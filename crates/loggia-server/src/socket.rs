@@ -31,8 +31,8 @@ use crate::pages::visit_info;
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// A client that does not read lets this much pile up before its socket is closed.
 const MAX_UNSENT: usize = 64 * 1024 * 1024;
-/// Small, since most sockets are idle most of the time.
-const BUFFER: usize = 4 * 1024;
+/// Small, since most sockets are idle most of the time; a longer message gets room for itself.
+const BUFFER: usize = 1024;
 /// Both ends learn within a minute that the other is gone: silence is looked at with each ping.
 const PING: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(44);
@@ -87,13 +87,10 @@ pub(crate) async fn open(
     let login_uri = login_uri(front, entered);
     match &entered.guest {
         Some(guest) => {
-            let connection = connection(front, entered, guest, name, login_uri);
+            let connection = Box::new(connection(front, entered, guest, name, login_uri));
             let engine = front.engine.clone();
             let open = Open::count(front);
-            upgrade.on_upgrade(move |socket| async move {
-                serve(engine, connection, socket).await;
-                drop(open);
-            })
+            upgrade.on_upgrade(move |socket| serve(engine, connection, socket, open))
         }
         None => {
             let notice = sign_in_notice(login_uri.as_deref().unwrap_or_default());
@@ -193,8 +190,26 @@ async fn turn_away(mut socket: WebSocket, notice: String, code: u16, reason: &'s
     }
 }
 
-async fn serve(engine: loggia_qix::Engine, connection: Connection, socket: WebSocket) {
+/// The future is as small as it can be: there is one for each socket, and most of them wait.
+fn serve(
+    engine: loggia_qix::Engine,
+    connection: Box<Connection>,
+    socket: WebSocket,
+    open: Open,
+) -> impl Future<Output = ()> + Send {
     let (sink, stream) = socket.split();
+    async move {
+        converse(engine, connection, sink, stream).await;
+        drop(open);
+    }
+}
+
+async fn converse(
+    engine: loggia_qix::Engine,
+    connection: Box<Connection>,
+    sink: SplitSink<WebSocket, Message>,
+    stream: SplitStream<WebSocket>,
+) {
     let (incoming_sender, incoming) = mpsc::channel::<String>(QUEUE);
     let (outgoing, outgoing_receiver) = mpsc::channel::<String>(QUEUE);
     let last_heard = Heard::new(Some(Instant::now()));
