@@ -225,12 +225,15 @@ async fn converse(
         reason
     };
     let writing = write(sink, outgoing_receiver, &last_heard);
-    let (violation, reason, sink) = tokio::join!(reading, serving, writing);
+    let ((violation, stream), reason, sink) = tokio::join!(reading, serving, writing);
     let code = match (reason, violation) {
         (CloseReason::ClientLeft, Some(violation)) => violation.code(),
         _ => reason.code(),
     };
     close(sink, code).await;
+    if violation.is_some() {
+        hear_out(stream).await;
+    }
     debug!(target: "loggia::socket", ?reason, ?violation, "socket closed");
 }
 
@@ -280,9 +283,19 @@ impl Violation {
     }
 }
 
-/// Hands text frames on until the client or the engine ends.
+/// Hands text frames on until the client or the engine ends, and gives the stream back.
 async fn read(
     mut stream: SplitStream<WebSocket>,
+    incoming: mpsc::Sender<String>,
+    last_heard: &Heard,
+    stopped: tokio::sync::oneshot::Receiver<()>,
+) -> (Option<Violation>, SplitStream<WebSocket>) {
+    let violation = hand_on(&mut stream, incoming, last_heard, stopped).await;
+    (violation, stream)
+}
+
+async fn hand_on(
+    stream: &mut SplitStream<WebSocket>,
     incoming: mpsc::Sender<String>,
     last_heard: &Heard,
     mut stopped: tokio::sync::oneshot::Receiver<()>,
@@ -355,4 +368,17 @@ async fn close(sink: Option<SplitSink<WebSocket, Message>>, code: u16) {
         let frame = CloseFrame { code, reason: "".into() };
         let _ = tokio::time::timeout(PING, sink.send(Message::Close(Some(frame)))).await;
     }
+}
+
+/// Reads what a client that was told to go still sends, for a short while: a connection that is
+/// closed with unread bytes is reset, and the client may never see why.
+async fn hear_out(mut stream: SplitStream<WebSocket>) {
+    let rest = async {
+        for _ in 0..10 * MAX_PINGS {
+            if !matches!(stream.next().await, Some(Ok(_))) {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(2), rest).await;
 }
