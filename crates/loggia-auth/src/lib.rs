@@ -59,6 +59,7 @@ pub mod secret;
 pub mod session;
 pub mod sessions;
 pub mod ticket;
+pub mod visitor_cookie;
 
 pub use address::AddressBlock;
 pub use attempts::{Attempts, AttemptsRefused};
@@ -84,3 +85,4 @@ pub use secret::{
 pub use session::Session;
 pub use sessions::{BeginError, Begun, NewSession, Sessions, Times, VisitorCaps};
 pub use ticket::{TICKET_MILLIS, TicketError, Tickets};
+pub use visitor_cookie::{VisitorKey, VisitorMark};

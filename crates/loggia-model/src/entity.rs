@@ -10,7 +10,7 @@ pub use crate::directory::{
 pub use crate::entrance::{
     AnonymousMode, AttributeMapping, AuthenticationMethod, HeaderSettings, JwtSettings,
     LoadBalancing, OidcSettings, ProxyService, SameSite, SamlSettings, TicketSettings,
-    VirtualProxy, VisitorRates,
+    VirtualProxy, VisitorCookie, VisitorRates,
 };
 use crate::{AppId, Moment, NodeId, ObjectId, PoolId, RuleId, StreamId, UserId, UserKey};
 

@@ -44,6 +44,9 @@ pub struct VirtualProxy {
     /// Most anonymous sessions at a time, over all and per address.
     pub max_anonymous_sessions: u32,
     pub max_anonymous_sessions_per_address: u32,
+    /// How long a visitor's browser is known again after its session.
+    #[serde(default)]
+    pub visitor_cookie: VisitorCookie,
     /// Requests that visitors may make, over all and per address block.
     #[serde(default)]
     pub visitor_rates: VisitorRates,
@@ -89,6 +92,31 @@ pub enum AnonymousMode {
     /// 3, ours: single sign-on is tried without asking anything; whom it does not recognise is a
     /// visitor. From then on like `Allowed`.
     SilentFirst,
+}
+
+/// Whether a visitor's browser is known again when its session is over: one browser then pays for
+/// one pass, and counts as one visitor. Ours: the original forgets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum VisitorCookie {
+    /// Never: each session is somebody new.
+    Off,
+    /// For an hour after its last page.
+    #[default]
+    Hour,
+    /// For a year: for statistics of who comes back.
+    Year,
+}
+
+impl VisitorCookie {
+    /// How long the cookie lasts without being renewed; none where there is no cookie.
+    #[must_use]
+    pub fn lifetime_seconds(self) -> Option<u32> {
+        match self {
+            VisitorCookie::Off => None,
+            VisitorCookie::Hour => Some(3_600),
+            VisitorCookie::Year => Some(31_536_000),
+        }
+    }
 }
 
 /// How people sign in at an entrance. The numbers are the original's.

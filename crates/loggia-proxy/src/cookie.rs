@@ -71,11 +71,7 @@ fn session_line(
     came_encrypted: bool,
     max_age: Option<u32>,
 ) -> Option<HeaderValue> {
-    let (is_secure, same_site) = if came_encrypted {
-        (entrance.is_secure_https, entrance.same_site_https)
-    } else {
-        (entrance.is_secure_http, entrance.same_site_http)
-    };
+    let (is_secure, same_site) = of_sessions(entrance, came_encrypted);
     let domain = Some(entrance.cookie_domain.as_str()).filter(|domain| !domain.is_empty());
     // Only the default entrance's cookie is for every path. One name serves HTTP and HTTPS alike
     // elsewhere; the original's `-HTTP` suffix is not needed, since each cookie is tried.
@@ -87,6 +83,15 @@ fn session_line(
         entrance.session_cookie.clone()
     };
     line(&name, secret, entrance, Flags { is_secure, same_site, domain, max_age })
+}
+
+/// What the entrance says of its sessions' cookies: `Secure`, and `SameSite`.
+fn of_sessions(entrance: &VirtualProxy, came_encrypted: bool) -> (bool, SameSite) {
+    if came_encrypted {
+        (entrance.is_secure_https, entrance.same_site_https)
+    } else {
+        (entrance.is_secure_http, entrance.same_site_http)
+    }
 }
 
 /// The name of the cookie that binds a login form to the browser that asked for it.
@@ -172,6 +177,33 @@ pub fn waited(entrance: &VirtualProxy, times: u8, is_secure: bool) -> Option<Hea
 
 fn waits_name(entrance: &VirtualProxy) -> String {
     format!("{}-Wait", entrance.session_cookie)
+}
+
+/// The values that may say which browser a visitor is in.
+pub fn visitors<'a>(
+    headers: &'a HeaderMap,
+    entrance: &VirtualProxy,
+) -> impl Iterator<Item = &'a str> {
+    let found: Vec<&str> = values(headers, &visitor_name(entrance)).collect();
+    found.into_iter()
+}
+
+/// The line by which a visitor's browser is known again. It goes wherever the session's cookie
+/// goes: an embedded page has visitors, too.
+#[must_use]
+pub fn visitor(
+    entrance: &VirtualProxy,
+    value: &str,
+    lifetime_seconds: u32,
+    came_encrypted: bool,
+) -> Option<HeaderValue> {
+    let (is_secure, same_site) = of_sessions(entrance, came_encrypted);
+    let flags = Flags { is_secure, same_site, domain: None, max_age: Some(lifetime_seconds) };
+    line(&visitor_name(entrance), value, entrance, flags)
+}
+
+fn visitor_name(entrance: &VirtualProxy) -> String {
+    format!("{}-Visitor", entrance.session_cookie)
 }
 
 /// The line that takes the form's cookie away.

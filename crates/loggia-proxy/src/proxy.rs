@@ -12,10 +12,13 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use loggia_auth::{
     BeginError, Limiter, Merging, NewSession, OidcClients, Outside, Pending, PendingLimits, Proof,
-    Scheme, Session, SessionSecret, Sessions, Tickets, Times, Tokens, VisitorCaps,
+    Scheme, Session, SessionSecret, Sessions, Tickets, Times, Tokens, VisitorCaps, VisitorKey,
+    VisitorMark,
 };
 use loggia_model::entity::{AnonymousMode, VirtualProxy};
-use loggia_model::{Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd};
+use loggia_model::{
+    Caller, Environment, Moment, Prefix, Principal, RequestContext, SessionEnd, VisitorId,
+};
 use loggia_repository::{Code, Refusal, Repository, Site};
 use serde::Serialize;
 use serde_json::Value;
@@ -56,6 +59,8 @@ pub struct Ingredients {
     pub keys: PathBuf,
     /// The hub's own key for SAML, and the assertions that were used.
     pub saml: Saml,
+    /// What the cookies are signed with by which visitors' browsers are known again.
+    pub visitor_key: VisitorKey,
     /// Called when a visitor has become a user, before the visitor's session ends.
     pub on_upgrade: Box<OnUpgrade>,
 }
@@ -87,6 +92,7 @@ pub(crate) struct Shared {
     trusted_port: OnceLock<u16>,
     pub(crate) on_upgrade: Box<OnUpgrade>,
     pub(crate) limiter: Limiter,
+    visitor_key: VisitorKey,
 }
 
 /// Told who the visitor was and who they have become.
@@ -112,6 +118,7 @@ pub struct Entered {
     /// Why a socket is opened only to be told that there is no place for its visitor.
     pub turned_away: Option<Box<Problem>>,
     set_cookie: Option<HeaderValue>,
+    set_visitor_cookie: Option<HeaderValue>,
 }
 
 /// Whoever asks, with the session they ask in.
@@ -119,6 +126,8 @@ pub struct Entered {
 pub struct Guest {
     pub session: Arc<Session>,
     pub caller: Caller,
+    /// The browser that a visitor is in, as a cookie of ours says; it outlives the session.
+    pub browser: Option<VisitorId>,
 }
 
 impl Proxy {
@@ -153,6 +162,7 @@ impl Proxy {
                 trusted_port: OnceLock::new(),
                 on_upgrade: from.on_upgrade,
                 limiter: Limiter::default(),
+                visitor_key: from.visitor_key,
             }),
         }
     }
@@ -234,6 +244,9 @@ impl Proxy {
     /// Puts what every answer carries onto this one.
     pub fn finish(&self, entered: &Entered, response: &mut Response) {
         if let Some(cookie) = &entered.set_cookie {
+            response.headers_mut().append(header::SET_COOKIE, cookie.clone());
+        }
+        if let Some(cookie) = &entered.set_visitor_cookie {
             response.headers_mut().append(header::SET_COOKIE, cookie.clone());
         }
         headers::protect(response.headers_mut());
@@ -333,6 +346,7 @@ impl Proxy {
             must_sign_in: false,
             turned_away: None,
             set_cookie: None,
+            set_visitor_cookie: None,
         };
         // Before a session is begun or used: a foreign page must not even learn whether there is
         // one.
@@ -384,6 +398,7 @@ impl Proxy {
                 if let Some(session) = session {
                     self.shared.sessions.touch(&session, now);
                     self.seat(&mut entered, session);
+                    self.recognise(&mut entered, &parts.headers, now);
                 }
             }
             Admission::Nobody => {}
@@ -467,6 +482,7 @@ impl Proxy {
                     cookie::session(&entrance, &secret.reveal(), entered.screened.is_secure)
                 });
                 self.seat(&mut entered, session);
+                self.recognise(&mut entered, request, now);
                 Passage::Go(Box::new(entered))
             }
             Err(error @ (BeginError::NoRandomness(_) | BeginError::Taken)) => {
@@ -545,7 +561,29 @@ impl Proxy {
             environment,
             session: Some(session.id),
         };
-        entered.guest = Some(Guest { session, caller });
+        entered.guest = Some(Guest { session, caller, browser: None });
+    }
+
+    /// Finds out which browser a visitor is in, and sees to it that the browser is known again.
+    ///
+    /// A browser that shows nothing goes by the id of its first session: what it draws before its
+    /// cookie comes back and afterwards is drawn by one and the same.
+    fn recognise(&self, entered: &mut Entered, request: &HeaderMap, now: Moment) {
+        let Some(lifetime) = entered.entrance.visitor_cookie.lifetime_seconds() else { return };
+        let Some(guest) = &mut entered.guest else { return };
+        let Principal::Anonymous(own) = guest.session.principal else { return };
+        let key = &self.shared.visitor_key;
+        let entrance = entered.entrance.id;
+        let mark = cookie::visitors(request, &entered.entrance)
+            .find_map(|value| key.read(value, entrance, lifetime, now));
+        let visitor = mark.map_or(own, |mark| mark.visitor);
+        guest.browser = Some(visitor);
+        let is_new = guest.session.started == now;
+        if is_new && mark.is_none() || is_worth_signing(mark, &entered.route, now) {
+            let value = key.sign(visitor, entrance, now);
+            entered.set_visitor_cookie =
+                cookie::visitor(&entered.entrance, &value, lifetime, entered.screened.is_secure);
+        }
     }
 
     /// A browser always says where a socket was asked for from. What says nothing is no browser,
@@ -725,6 +763,13 @@ pub(crate) fn times(entrance: &VirtualProxy) -> Times {
 /// Compares secrets without telling by the time taken how much of them agrees.
 pub(crate) fn same(a: &str, b: &str) -> bool {
     loggia_auth::secret::same_text(a, b)
+}
+
+/// Whether a browser that opens a page gets a new visitor cookie: one that has none, and one that
+/// got its last one a minute ago or more. Anything else that a page loads need not carry it.
+fn is_worth_signing(mark: Option<VisitorMark>, route: &Route, now: Moment) -> bool {
+    let is_page = matches!(route.need(), Need::Page | Need::Socket);
+    is_page && mark.is_none_or(|mark| now.millis_since(mark.signed) >= 60_000)
 }
 
 fn presented_by(session: Option<&Session>) -> Presented {

@@ -116,6 +116,9 @@ pub trait Host: Send + Sync {
     /// person are in the way, which the licence gate judges.
     fn take_place(&self) -> VisitInfo;
 
+    /// Who the visit is by, beside its caller: the same for as long as the socket is open.
+    fn visit_info(&self) -> VisitInfo;
+
     /// The app was not opened after all. Follows each [`Host::take_place`] that led to nothing.
     fn give_place_back(&self);
 

@@ -63,6 +63,24 @@ pub(crate) struct Call<'a> {
     pub(crate) patience: &'a Patience,
 }
 
+impl Row {
+    /// Whether a call means that somebody is at work (`spec/access.md` §3.5): only then is the next
+    /// licence unit due. Opening the app is judged by itself. Reading again what is on the screen
+    /// is no work: pages do so by themselves when the server says that something changed, and when
+    /// they are closed they tidy up after themselves.
+    pub(crate) fn is_activity(&self) -> bool {
+        match self.run {
+            Run::AtOnce(_) => false,
+            // Going to another sheet begins with asking for it.
+            Run::Read(_) => matches!(self.name, "GetObject" | "GetObjects" | "GetChild"),
+            Run::Change(_) => !matches!(
+                self.name,
+                "GetActiveDoc" | "DestroySessionObject" | "DestroySessionVariable" | "AbortModal"
+            ),
+        }
+    }
+}
+
 impl Call<'_> {
     /// The object the call is about.
     pub(crate) fn object(&self, document: &Document) -> Result<Object, Fault> {
@@ -287,6 +305,31 @@ mod tests {
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn work_is_told_from_what_pages_do_by_themselves() {
+        let is_activity = |kind, name| find(kind, name).unwrap().is_activity();
+        for (kind, name) in [
+            (Kind::Doc, "GetObject"),
+            (Kind::Doc, "DoReload"),
+            (Kind::Doc, "ClearAll"),
+            (Kind::Object, "SelectHyperCubeValues"),
+            (Kind::Field, "Select"),
+            (Kind::Bookmark, "Apply"),
+        ] {
+            assert!(is_activity(kind, name), "{name}");
+        }
+        for (kind, name) in [
+            (Kind::Global, "EngineVersion"),
+            (Kind::Global, "GetActiveDoc"),
+            (Kind::Doc, "GetAppLayout"),
+            (Kind::Doc, "DestroySessionObject"),
+            (Kind::Object, "GetLayout"),
+            (Kind::Object, "GetHyperCubeData"),
+        ] {
+            assert!(!is_activity(kind, name), "{name}");
+        }
     }
 
     #[test]

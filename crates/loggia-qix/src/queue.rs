@@ -288,7 +288,7 @@ fn execute(
         return refuse(Fault::method_not_found(&method));
     };
     if target != Target::Global
-        && let Err(fault) = check_access(shared, cell, socket)
+        && let Err(fault) = check_access(shared, cell, socket, row.is_activity())
     {
         return refuse(fault);
     }
@@ -336,10 +336,16 @@ fn run_change(
     }
 }
 
-/// Looks at the site again when it has changed since this socket last did.
-fn check_access(shared: &Arc<Shared>, cell: &Cell, socket: &Arc<Socket>) -> Result<(), Fault> {
+/// Looks at the site again when it has changed since this socket last did, and takes the next
+/// licence unit where one is due.
+fn check_access(
+    shared: &Arc<Shared>,
+    cell: &Cell,
+    socket: &Arc<Socket>,
+    is_activity: bool,
+) -> Result<(), Fault> {
     if socket.view().is_current(shared) {
-        return view::keep_alive(shared, socket);
+        return keep_alive(shared, socket, is_activity);
     }
     let mut session = cell.session.write();
     refresh(shared, &mut session, socket);
@@ -347,8 +353,12 @@ fn check_access(shared: &Arc<Shared>, cell: &Cell, socket: &Arc<Socket>) -> Resu
     if socket.view().is_lost() {
         Err(Fault::access_denied())
     } else {
-        view::keep_alive(shared, socket)
+        keep_alive(shared, socket, is_activity)
     }
+}
+
+fn keep_alive(shared: &Shared, socket: &Socket, is_activity: bool) -> Result<(), Fault> {
+    if is_activity { view::keep_alive(shared, socket) } else { Ok(()) }
 }
 
 /// Brings a socket's view up to date and tells it what that changed.
@@ -358,7 +368,8 @@ fn refresh(shared: &Arc<Shared>, session: &mut Session, socket: &Arc<Socket>) {
     if before.is_lost() || before.is_current(shared) {
         return;
     }
-    let after = Arc::new(before.renewed(shared, &socket.caller, document.app));
+    let visit = socket.host.visit_info();
+    let after = Arc::new(before.renewed(shared, &socket.caller, document.app, &visit));
     *socket.view.write() = after.clone();
     if after.is_lost() {
         return;

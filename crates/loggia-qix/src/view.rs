@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use loggia_model::entity::{App, AppObject, Stream};
 use loggia_model::{AppId, Caller, Moment, ObjectId};
 use loggia_repository::{
-    Action, Actions, Code, Conflict, ManageError, ObjectEdit, OpenAppError, OpenedApp, Refusal,
-    Repository, Resource, VisitInfo,
+    Access, Action, Actions, Code, Conflict, ManageError, ObjectEdit, OpenAppError, OpenedApp,
+    Refusal, Repository, Resource, VisitInfo,
 };
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -49,10 +49,19 @@ struct Opened {
     app: Arc<App>,
     stream: Option<Arc<Stream>>,
     privileges: Vec<&'static str>,
-    /// Milliseconds of the moment when the next licence unit is due.
+    /// Milliseconds of the moment when the next licence unit is due, as far as is known here.
     covered_until: AtomicI64,
+    /// What covers the visit, or would if it went on.
+    access: Mutex<Access>,
     caller: Caller,
     repository: Repository,
+}
+
+/// Whether what covers a visit was paid for, or is only what would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Taken,
+    Unknown,
 }
 
 /// Why a caller may not go on.
@@ -163,9 +172,15 @@ impl View {
     }
 
     /// The view of now.
-    pub(crate) fn renewed(&self, shared: &Shared, caller: &Caller, app: AppId) -> View {
-        match shared.repository.would_open_app(caller, app, &VisitInfo::default()) {
-            Ok(opened) => match View::of(shared, caller, &opened) {
+    pub(crate) fn renewed(
+        &self,
+        shared: &Shared,
+        caller: &Caller,
+        app: AppId,
+        visit: &VisitInfo,
+    ) -> View {
+        match shared.repository.would_open_app(caller, app, visit) {
+            Ok(opened) => match View::of(shared, caller, &opened, Unit::Unknown) {
                 Ok(view) => view,
                 Err(_) => self.lost_by(Why::Unreadable, Loss::Access),
             },
@@ -217,7 +232,12 @@ impl View {
         effects
     }
 
-    fn of(shared: &Shared, caller: &Caller, opened: &OpenedApp) -> Result<View, Fault> {
+    fn of(
+        shared: &Shared,
+        caller: &Caller,
+        opened: &OpenedApp,
+        unit: Unit,
+    ) -> Result<View, Fault> {
         let mut stored =
             shared.repository.app_objects(caller, opened.app.id).map_err(manage_fault)?;
         stored.sort_by(|a, b| {
@@ -242,7 +262,10 @@ impl View {
             };
             items.insert(id, Arc::new(item));
         }
-        let until = opened.access.until().map_or(i64::MAX, |until| until.0);
+        let until = match unit {
+            Unit::Taken => opened.access.until().map_or(i64::MAX, |until| until.0),
+            Unit::Unknown => i64::MIN,
+        };
         Ok(View {
             version: opened.version,
             opened: Some(Opened {
@@ -250,6 +273,7 @@ impl View {
                 stream: opened.stream.clone(),
                 privileges: privileges(caller, opened.may),
                 covered_until: AtomicI64::new(until),
+                access: Mutex::new(opened.access),
                 caller: caller.clone(),
                 repository: shared.repository.clone(),
             }),
@@ -380,15 +404,33 @@ pub(crate) fn find_app(shared: &Shared, caller: &Caller, name: &str) -> Option<A
     }
 }
 
-/// Opens an app for a socket through all gates.
+/// Opens an app for a socket through all gates, and takes what that costs.
 pub(crate) fn open(shared: &Shared, socket: &Socket, app: AppId) -> Result<Arc<View>, Fault> {
     let visit = socket.host.take_place();
     let outcome = shared.repository.open_app(&socket.caller, app, &visit);
+    enter(shared, socket, app, outcome, Unit::Taken)
+}
+
+/// Joins the engine session's app through the same gates. Nothing is taken: a page whose connection
+/// broke joins again by itself, and whoever goes on working pays then.
+pub(crate) fn join(shared: &Shared, socket: &Socket, app: AppId) -> Result<Arc<View>, Fault> {
+    let visit = socket.host.take_place();
+    let outcome = shared.repository.would_open_app(&socket.caller, app, &visit);
+    enter(shared, socket, app, outcome, Unit::Unknown)
+}
+
+fn enter(
+    shared: &Shared,
+    socket: &Socket,
+    app: AppId,
+    outcome: Result<OpenedApp, OpenAppError>,
+    unit: Unit,
+) -> Result<Arc<View>, Fault> {
     if outcome.is_err() {
         socket.host.give_place_back();
     }
     match outcome {
-        Ok(opened) => View::of(shared, &socket.caller, &opened)
+        Ok(opened) => View::of(shared, &socket.caller, &opened, unit)
             .map(Arc::new)
             .inspect_err(|_| socket.host.give_place_back()),
         Err(OpenAppError::Hidden { .. }) => Err(Fault::app_not_found(app.text())),
@@ -419,8 +461,10 @@ pub(crate) fn keep_alive(shared: &Shared, socket: &Socket) -> Result<(), Fault> 
     if shared.now().0 < opened.covered_until.load(Ordering::Relaxed) {
         return Ok(());
     }
-    match shared.repository.keep_alive(&socket.caller, opened.app.id, &VisitInfo::default()) {
+    let visit = socket.host.visit_info();
+    match shared.repository.keep_alive(&socket.caller, opened.app.id, &visit) {
         Ok(access) => {
+            *opened.access.lock() = access;
             let until = access.until().map_or(i64::MAX, |until| until.0);
             opened.covered_until.store(until, Ordering::Relaxed);
             Ok(())
@@ -594,7 +638,8 @@ pub(crate) fn report(error: &dyn std::error::Error) {
 /// Renews the caller's own view after a write, and tells the other sessions.
 pub(crate) fn changed(call: &Call<'_>, app: AppId) -> Effects {
     let before = call.socket.view();
-    let after = Arc::new(before.renewed(call.shared, &call.socket.caller, app));
+    let visit = call.socket.host.visit_info();
+    let after = Arc::new(before.renewed(call.shared, &call.socket.caller, app, &visit));
     let effects = before.difference(&after);
     *call.socket.view.write() = after;
     queue::announce(call.shared, app, &effects);

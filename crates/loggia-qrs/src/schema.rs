@@ -22,6 +22,8 @@ const PROPERTIES: &[&str] = &[
 
 pub const ANONYMOUS_MODES: &[(i64, &str)] =
     &[(0, "Never"), (1, "Optional"), (2, "Always"), (3, "SilentSignOnFirst")];
+/// How long a visitor's browser is known again.
+pub const VISITOR_COOKIES: &[(i64, &str)] = &[(0, "off"), (1, "hour"), (2, "year")];
 pub const SAME_SITES: &[(i64, &str)] = &[(0, "NotSet"), (1, "None"), (2, "Lax"), (3, "Strict")];
 pub const AUTHENTICATION_METHODS: &[(i64, &str)] = &[
     (0, "Ticket"),
@@ -236,6 +238,7 @@ pub static VIRTUAL_PROXY: Schema = Schema {
         "magicLinkFriendlyName",
         "maxAnonymousSessions",
         "maxAnonymousSessionsPerIp",
+        "visitorCookie",
         "visitorRequestsPerMinute",
         "visitorRequestsPerMinutePerIp",
         "visitorComputeMsPerMinutePerIp",

@@ -7,7 +7,8 @@
 use loggia_model::entity::{
     AnonymousMode, AuthenticationMethod, HeaderSettings, JwtSettings, LoadBalancing, OidcSettings,
     ProxyService, RuleCategory, RuleOrigin, SameSite, SamlSettings, Stamp, Stream, SystemRule,
-    TicketSettings, User, VirtualProxy, VisitorRates,
+    TicketSettings, User, VirtualProxy, VisitorCookie,
+    VisitorRates,
 };
 use loggia_model::{
     Moment, Prefix, ProxyServiceId, RuleId, StreamId, UserId, UserKey, VirtualProxyId,
@@ -187,6 +188,7 @@ pub(crate) fn new_entrance(stamp: Stamp) -> VirtualProxy {
         cookie_domain: String::new(),
         is_secure_https: true,
         is_secure_http: false,
+        visitor_cookie: VisitorCookie::default(),
         visitor_rates: VisitorRates::default(),
         method: AuthenticationMethod::Ticket,
         ticket: TicketSettings::default(),

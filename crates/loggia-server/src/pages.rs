@@ -112,7 +112,7 @@ async fn visit(front: &Arc<Front>, entered: &Entered, app: &str) -> Result<Visit
     let (caller, reader) = (guest.caller.clone(), entered.reader());
     // The page takes no place yet: its socket does.
     let place = front.proxy.sessions().look_for_place(&guest.session, front.proxy.now());
-    let info = visit_info(&place);
+    let info = VisitInfo { visitor: guest.browser, ..visit_info(&place) };
     let worker = Arc::clone(front);
     let outcome = tokio::task::spawn_blocking(move || look(&worker, &caller, app, &info)).await;
     match outcome {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use loggia_auth::{FormScheme, LdapScheme, Outside, Passwords, Scheme, Sessions};
+use loggia_auth::{FormScheme, LdapScheme, Outside, Passwords, Scheme, Sessions, VisitorKey};
 use loggia_model::Moment;
 use loggia_proxy::page::Templates;
 use loggia_proxy::{Ingredients, Proxy};
@@ -56,11 +56,23 @@ pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// Opens everything and listens.
 pub async fn start(settings: Settings) -> anyhow::Result<Running> {
-    start_by(Arc::new(clock::steady()), settings).await
+    let clocks = Clocks { steady: Arc::new(clock::steady()), wall: Arc::new(clock::wall) };
+    start_with(clocks, settings).await
 }
 
 /// The same by another clock than the machine's.
 pub async fn start_by(clock: Clock, settings: Settings) -> anyhow::Result<Running> {
+    start_with(Clocks { steady: Arc::clone(&clock), wall: clock }, settings).await
+}
+
+/// The two clocks of a server.
+struct Clocks {
+    steady: Clock,
+    /// For what people read and pay for.
+    wall: Clock,
+}
+
+async fn start_with(clocks: Clocks, settings: Settings) -> anyhow::Result<Running> {
     settings.check()?;
     let crowd = Crowd::new(
         settings.max_connections,
@@ -87,7 +99,7 @@ pub async fn start_by(clock: Clock, settings: Settings) -> anyhow::Result<Runnin
         trusted = Some(for_callers(door, &settings.data)?);
     }
     let opening = settings.clone();
-    let (front, greeting) = tokio::task::spawn_blocking(move || open(&opening, clock, is_alone))
+    let (front, greeting) = tokio::task::spawn_blocking(move || open(&opening, clocks, is_alone))
         .await
         .context("while opening")??;
     if settings.shared && is_alone {
@@ -210,11 +222,15 @@ fn lock_folder(data: &Path, shared: bool) -> anyhow::Result<(File, bool)> {
 
 /// The repository of a data folder, which is made when it is missing.
 pub(crate) fn open_repository(data: &Path) -> anyhow::Result<Repository> {
+    open_repository_by(Arc::new(clock::wall), data)
+}
+
+fn open_repository_by(clock: Clock, data: &Path) -> anyhow::Result<Repository> {
     private_file::make_folder(data)?;
     let file = data.join("loggia.db");
     let store = SqliteStore::open(&file)
         .with_context(|| format!("cannot open the database {}", file.display()))?;
-    Repository::open(Arc::new(store), Arc::new(clock::wall), repository_settings(data))
+    Repository::open(Arc::new(store), Arc::new(move || clock()), repository_settings(data))
         .with_context(|| format!("cannot open the data folder {}", data.display()))
 }
 
@@ -262,9 +278,10 @@ fn certificates(settings: &Settings) -> anyhow::Result<Option<Arc<Certificates>>
     Ok(Some(Certificates::open(source, clock::wall())?))
 }
 
-fn open(settings: &Settings, clock: Clock, is_alone: bool) -> anyhow::Result<(Front, String)> {
+fn open(settings: &Settings, clocks: Clocks, is_alone: bool) -> anyhow::Result<(Front, String)> {
+    let Clocks { steady: clock, wall } = clocks;
     let certificates = certificates(settings)?;
-    let repository = open_repository(&settings.data)?;
+    let repository = open_repository_by(wall, &settings.data)?;
     repository.examine_entrances_with(examine::entrance);
     if is_alone {
         // Another server's half-written files look like what a crash left.
@@ -311,6 +328,7 @@ fn open(settings: &Settings, clock: Clock, is_alone: bool) -> anyhow::Result<(Fr
         saml: crate::saml::open(&settings.data).context("cannot open what SAML keeps")?,
         #[cfg(not(feature = "saml"))]
         saml: loggia_proxy::Saml,
+        visitor_key: visitor_key(&settings.data)?,
         on_upgrade: Box::new(move |from, to| upgraded.carry_selections(from, to)),
     });
     let content = settings.data.join("content");
@@ -328,6 +346,34 @@ fn open(settings: &Settings, clock: Clock, is_alone: bool) -> anyhow::Result<(Fr
         visitors: Semaphore::new(processors),
     };
     Ok((front, greeting))
+}
+
+/// The key of visitor cookies, made at the first start. Servers that share a folder share it, so
+/// that a browser is known to each of them.
+fn visitor_key(data: &Path) -> anyhow::Result<VisitorKey> {
+    let file = data.join("visitor.key");
+    if let Some(key) = read_visitor_key(&file)? {
+        return Ok(key);
+    }
+    // Two servers that start at once must end up with one key: the lock of the folder is shared.
+    let fresh = VisitorKey::random().context("cannot make the key of visitor cookies")?;
+    match private_file::write_new(&file, fresh.reveal())? {
+        true => Ok(fresh),
+        false => read_visitor_key(&file)?.context("another server's key vanished"),
+    }
+}
+
+fn read_visitor_key(file: &Path) -> anyhow::Result<Option<VisitorKey>> {
+    match std::fs::read(file) {
+        Ok(bytes) => {
+            let key = VisitorKey::from_bytes(&bytes).with_context(|| {
+                format!("{} is no key; delete it to have a new one made", file.display())
+            })?;
+            Ok(Some(key))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
 }
 
 /// The client of identity providers.

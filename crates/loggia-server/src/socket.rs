@@ -13,6 +13,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
 use http::request::Parts;
 use loggia_auth::{AddressBlock, Session};
+use loggia_model::VisitorId;
 use loggia_proxy::problem::Problem;
 use loggia_proxy::route::SocketName;
 use loggia_proxy::{Entered, Guest, Proxy};
@@ -132,6 +133,7 @@ fn connection(
             proxy: front.proxy.clone(),
             session: Arc::clone(&guest.session),
             address: entered.screened.address,
+            browser: guest.browser,
             took_place: AtomicBool::new(false),
         }),
     }
@@ -142,6 +144,8 @@ struct Behind {
     proxy: Proxy,
     session: Arc<Session>,
     address: IpAddr,
+    /// The browser that a visitor is in, if that is known.
+    browser: Option<VisitorId>,
     /// This socket's last attempt to open an app counts for its session's place.
     took_place: AtomicBool,
 }
@@ -161,7 +165,11 @@ impl Host for Behind {
     fn take_place(&self) -> VisitInfo {
         let place = self.proxy.sessions().take_place(&self.session, self.proxy.now());
         self.took_place.store(place.is_taken, Ordering::Relaxed);
-        visit_info(&place)
+        VisitInfo { visitor: self.browser, ..visit_info(&place) }
+    }
+
+    fn visit_info(&self) -> VisitInfo {
+        VisitInfo { visitor: self.browser, ..VisitInfo::default() }
     }
 
     fn give_place_back(&self) {

@@ -47,7 +47,7 @@ pub(super) fn get_active_doc(
 ) -> Result<(Value, Effects), Fault> {
     let app = session.document()?.app;
     if !call.view.is_of(app) {
-        let opened = view::open(call.shared, call.socket, app)?;
+        let opened = view::join(call.shared, call.socket, app)?;
         *call.socket.view.write() = opened;
     }
     let id = app.text();

@@ -139,11 +139,11 @@ async fn a_visit_takes_its_next_unit_while_there_is_one() {
     site.limit_visitors(12);
     let mut client = site.connect(site.visitor(1)).opened().await;
     site.pass_minutes(5);
-    client.result(1, "GetAppLayout", json!([])).await;
+    client.result(1, "ClearAll", json!([])).await;
     site.pass_minutes(2);
-    client.result(1, "GetAppLayout", json!([])).await;
+    client.result(1, "ClearAll", json!([])).await;
     site.pass_minutes(6);
-    let refused = client.call(1, "GetAppLayout", json!([])).await;
+    let refused = client.call(1, "ClearAll", json!([])).await;
     assert_eq!(refused["error"]["code"], json!(4000));
     assert_eq!(refused["error"]["parameter"], json!("LIC-EMPTY"));
     let last = client.next().await;

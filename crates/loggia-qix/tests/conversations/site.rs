@@ -255,6 +255,10 @@ impl Host for Alone {
         VisitInfo::default()
     }
 
+    fn visit_info(&self) -> VisitInfo {
+        VisitInfo::default()
+    }
+
     fn give_place_back(&self) {}
 
     fn wait(&self) -> Option<Duration> {

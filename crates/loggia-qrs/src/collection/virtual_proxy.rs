@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loggia_model::entity::{
     AnonymousMode, AttributeMapping, AuthenticationMethod, JwtSettings, OidcSettings, SameSite,
-    SamlSettings, VirtualProxy,
+    SamlSettings, VirtualProxy, VisitorCookie,
 };
 use loggia_model::{NodeId, Prefix, VirtualProxyId};
 use loggia_repository::{
@@ -20,7 +20,7 @@ use crate::call::{Answer, Call};
 use crate::problem::{Problem, violations};
 use crate::schema::{
     ANONYMOUS_MODES, AUTHENTICATION_METHODS, HEADER_MODES, LOAD_BALANCING_ALGORITHMS, SAME_SITES,
-    SIGNING_ALGORITHMS, Schema, VIRTUAL_PROXY,
+    SIGNING_ALGORITHMS, Schema, VIRTUAL_PROXY, VISITOR_COOKIES,
 };
 use crate::wire::{self, View};
 
@@ -66,6 +66,7 @@ impl Collection for VirtualProxies {
                 "magicLinkFriendlyName": entrance.magic_link_name,
                 "maxAnonymousSessions": entrance.max_anonymous_sessions,
                 "maxAnonymousSessionsPerIp": entrance.max_anonymous_sessions_per_address,
+                "visitorCookie": cookie_name(entrance.visitor_cookie),
                 "visitorRequestsPerMinute": entrance.visitor_rates.per_entrance,
                 "visitorRequestsPerMinutePerIp": entrance.visitor_rates.per_address,
                 "visitorComputeMsPerMinutePerIp": entrance.visitor_rates.compute_per_address,
@@ -311,6 +312,7 @@ pub(crate) fn read(repository: &Repository, mut body: Body) -> Result<VirtualPro
         extended_security: body.flag("extendedSecurityEnvironment"),
         max_anonymous_sessions: body.number("maxAnonymousSessions"),
         max_anonymous_sessions_per_address: body.number("maxAnonymousSessionsPerIp"),
+        visitor_cookie: body.choice("visitorCookie", VISITOR_COOKIES).map(visitor_cookie),
         visitor_rates: VisitorRatesEdit {
             per_entrance: body.number("visitorRequestsPerMinute"),
             per_address: body.number("visitorRequestsPerMinutePerIp"),
@@ -476,6 +478,22 @@ fn mode(number: i64) -> AnonymousMode {
         1 => AnonymousMode::Allowed,
         3 => AnonymousMode::SilentFirst,
         _ => AnonymousMode::Always,
+    }
+}
+
+fn visitor_cookie(number: i64) -> VisitorCookie {
+    match number {
+        0 => VisitorCookie::Off,
+        1 => VisitorCookie::Hour,
+        _ => VisitorCookie::Year,
+    }
+}
+
+fn cookie_name(cookie: VisitorCookie) -> &'static str {
+    match cookie {
+        VisitorCookie::Off => "off",
+        VisitorCookie::Hour => "hour",
+        VisitorCookie::Year => "year",
     }
 }
 

@@ -31,3 +31,4 @@ mod sweep;
 mod telling;
 mod tickets;
 mod tokens;
+mod visitors;

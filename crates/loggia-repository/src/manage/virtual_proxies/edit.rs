@@ -3,7 +3,7 @@
 use loggia_model::entity::{
     AnonymousMode, AttributeMapping, AuthenticationMethod, HeaderSettings, JwtSettings,
     LoadBalancing, OidcSettings, PropertyValue, SameSite, SamlSettings, TicketSettings,
-    VirtualProxy, VisitorRates,
+    VirtualProxy, VisitorCookie, VisitorRates,
 };
 use loggia_model::{NodeId, Prefix};
 
@@ -33,6 +33,7 @@ pub struct VirtualProxyEdit {
     pub extended_security: Option<bool>,
     pub max_anonymous_sessions: Option<u32>,
     pub max_anonymous_sessions_per_address: Option<u32>,
+    pub visitor_cookie: Option<VisitorCookie>,
     pub visitor_rates: VisitorRatesEdit,
     pub method: Option<AuthenticationMethod>,
     pub ticket: TicketEdit,
@@ -162,6 +163,7 @@ pub(super) fn apply(entrance: &mut VirtualProxy, edit: VirtualProxyEdit) {
     set(&mut entrance.extended_security, edit.extended_security);
     set(&mut entrance.max_anonymous_sessions, edit.max_anonymous_sessions);
     set(&mut entrance.max_anonymous_sessions_per_address, edit.max_anonymous_sessions_per_address);
+    set(&mut entrance.visitor_cookie, edit.visitor_cookie);
     edit.visitor_rates.apply(&mut entrance.visitor_rates);
     set(&mut entrance.method, edit.method);
     edit.ticket.apply(&mut entrance.ticket);
