@@ -10,6 +10,7 @@ use loggia_model::entity::{App, AppObject, Stream};
 use loggia_model::{AppId, Caller, Moment, ObjectId};
 use loggia_repository::{
     Access, Action, Actions, Code, Conflict, ManageError, ObjectEdit, OpenAppError, OpenedApp,
+    Access, Action, Actions, Code, Conflict, ManageError, ObjectEdit, OpenAppError, OpenedApp,
     Refusal, Repository, Resource, VisitInfo,
 };
 use parking_lot::Mutex;
@@ -232,12 +233,7 @@ impl View {
         effects
     }
 
-    fn of(
-        shared: &Shared,
-        caller: &Caller,
-        opened: &OpenedApp,
-        unit: Unit,
-    ) -> Result<View, Fault> {
+    fn of(shared: &Shared, caller: &Caller, opened: &OpenedApp, unit: Unit) -> Result<View, Fault> {
         let mut stored =
             shared.repository.app_objects(caller, opened.app.id).map_err(manage_fault)?;
         stored.sort_by(|a, b| {

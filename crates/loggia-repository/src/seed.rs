@@ -7,8 +7,7 @@
 use loggia_model::entity::{
     AnonymousMode, AuthenticationMethod, HeaderSettings, JwtSettings, LoadBalancing, OidcSettings,
     ProxyService, RuleCategory, RuleOrigin, SameSite, SamlSettings, Stamp, Stream, SystemRule,
-    TicketSettings, User, VirtualProxy, VisitorCookie,
-    VisitorRates,
+    TicketSettings, User, VirtualProxy, VisitorCookie, VisitorRates,
 };
 use loggia_model::{
     Moment, Prefix, ProxyServiceId, RuleId, StreamId, UserId, UserKey, VirtualProxyId,

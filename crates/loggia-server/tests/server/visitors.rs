@@ -141,11 +141,13 @@ async fn an_entrance_without_visitor_cookies_and_people_who_signed_in_get_none()
         ..VirtualProxyEdit::default()
     };
     hub.edit_entrance(off);
-    let visitor = hub.visitor().await;
+    let mut visitor = hub.visitor().await;
     assert_eq!(visitor.cookies.keys().collect::<Vec<_>>(), [SESSION]);
     drop(open(&visitor).await);
+    assert_eq!(minutes(&hub), 6);
+    again(&hub, &mut visitor).await;
     drop(open(&visitor).await);
-    assert_eq!(minutes(&hub), 6, "the session is the meter");
+    assert_eq!(minutes(&hub), 12, "the session is the meter");
     let year = VirtualProxyEdit {
         visitor_cookie: Some(VisitorCookie::Year),
         ..VirtualProxyEdit::default()
@@ -158,7 +160,7 @@ async fn an_entrance_without_visitor_cookies_and_people_who_signed_in_get_none()
 #[tokio::test]
 async fn a_browser_is_known_after_a_restart() {
     let hub = Hub::start().await;
-    let mut visitor = hub.visitor().await;
+    let visitor = hub.visitor().await;
     let before = number(&visitor).to_owned();
     let hub = hub.restart().await;
     let mut visitor = visitor.at(hub.address());
