@@ -10,7 +10,6 @@ use loggia_model::entity::{App, AppObject, Stream};
 use loggia_model::{AppId, Caller, Moment, ObjectId};
 use loggia_repository::{
     Access, Action, Actions, Code, Conflict, ManageError, ObjectEdit, OpenAppError, OpenedApp,
-    Access, Action, Actions, Code, Conflict, ManageError, ObjectEdit, OpenAppError, OpenedApp,
     Refusal, Repository, Resource, VisitInfo,
 };
 use parking_lot::Mutex;
