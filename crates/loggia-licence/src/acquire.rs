@@ -6,8 +6,10 @@ use loggia_model::entity::PoolKind;
 use loggia_model::{Moment, PoolId};
 use thiserror::Error;
 
-use crate::view::{MeterKey, PoolView, PoolsView, Seat, Visit};
-use crate::{PARALLEL_SESSIONS, PASS_MINUTES, UNIT_MINUTES, UtcOffset, is_named};
+use crate::line::MeterKey;
+use crate::seat::Seat;
+use crate::view::{PoolView, PoolsView, Visit, minutes};
+use crate::{ALERT_PERCENTAGES, PARALLEL_SESSIONS, UNIT_MINUTES, UtcOffset, is_named};
 
 /// The answer of the licence gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,9 @@ pub enum Admission {
         pool: PoolId,
         kind: PoolKind,
         until: Option<Moment>,
+        /// Whether a seat is used for the first time of this day, which the ledger wants to know:
+        /// the days of a quarantine are counted from the last use.
+        is_first_today: bool,
     },
     /// The visitor comes in once this is in the ledger.
     Charge(Charge),
@@ -37,6 +42,8 @@ pub struct Charge {
     pub until: Option<Moment>,
     /// Minutes for analyzer capacity, else one pass or one seat.
     pub units: u64,
+    /// The percentages of [`ALERT_PERCENTAGES`] that the pool reaches with this.
+    pub reaches: Vec<u64>,
 }
 
 /// Why no pool serves the visit.
@@ -61,6 +68,8 @@ pub enum RefusalCode {
     AnonymousKind,
     /// The person has too many sessions already.
     Sessions,
+    /// The visitors of this address have drawn as much as one address may for now.
+    Address,
 }
 
 /// In which order kinds of seats are tried (`spec/access.md` §3.8).
@@ -78,10 +87,11 @@ pub fn acquire(view: &PoolsView, visit: &Visit, now: Moment) -> Admission {
         return refused(RefusalCode::Sessions);
     }
     let pools = usable(view, visit);
-    if let Some(covered) = held(&pools, now) {
+    if let Some(covered) = held(&pools, now, view.offset) {
         return covered;
     }
-    match pools.iter().find(|pool| has_stock(pool)) {
+    let serves = |pool: &PoolView| has_stock(view, pool, visit) && !is_at_ceiling(pool, visit);
+    match pools.iter().find(|pool| serves(pool)) {
         Some(pool) => Admission::Charge(charge(pool, visit, now, view.offset)),
         None => refuse(view, visit, &pools),
     }
@@ -109,7 +119,7 @@ fn rank(kind: PoolKind) -> usize {
     }
 }
 
-fn held(pools: &[&PoolView], now: Moment) -> Option<Admission> {
+fn held(pools: &[&PoolView], now: Moment, offset: UtcOffset) -> Option<Admission> {
     let is_held = |pool: &PoolView| {
         if is_named(pool.pool.kind) {
             pool.seat == Seat::Held
@@ -118,13 +128,29 @@ fn held(pools: &[&PoolView], now: Moment) -> Option<Admission> {
         }
     };
     let pool = pools.iter().find(|pool| is_held(pool))?;
-    let until = if is_named(pool.pool.kind) { None } else { pool.last_until };
-    Some(Admission::Covered { pool: pool.pool.id, kind: pool.pool.kind, until })
+    let is_seat = is_named(pool.pool.kind);
+    let today = offset.day_of(now);
+    let is_first_today = is_seat && pool.last_used.is_none_or(|used| used < today);
+    let until = if is_seat { None } else { pool.last_until };
+    Some(Admission::Covered { pool: pool.pool.id, kind: pool.pool.kind, until, is_first_today })
 }
 
-fn has_stock(pool: &PoolView) -> bool {
-    let is_barred = pool.seat == Seat::Quarantined;
-    !is_barred && pool.remaining().is_none_or(|remaining| remaining >= cost(pool.pool.kind))
+fn has_stock(view: &PoolsView, pool: &PoolView, visit: &Visit) -> bool {
+    if matches!(pool.seat, Seat::Quarantined { .. }) {
+        return false;
+    }
+    // User access is paid for in tokens, one each, where the site counts them.
+    if pool.pool.kind == PoolKind::UserAccess && view.tokens_left == Some(0) {
+        return false;
+    }
+    let remaining = pool.remaining(visit.holder.is_anonymous());
+    remaining.is_none_or(|remaining| remaining >= cost(pool.pool.kind))
+}
+
+fn is_at_ceiling(pool: &PoolView, visit: &Visit) -> bool {
+    let ceiling = pool.pool.units_per_address_per_hour;
+    visit.limited_address(&pool.pool).is_some()
+        && ceiling.is_some_and(|ceiling| pool.from_address >= ceiling)
 }
 
 fn cost(kind: PoolKind) -> u64 {
@@ -137,12 +163,7 @@ fn cost(kind: PoolKind) -> u64 {
 fn charge(pool: &PoolView, visit: &Visit, now: Moment, offset: UtcOffset) -> Charge {
     let kind = pool.pool.kind;
     let meter = visit.meter(kind);
-    let minutes = match kind {
-        PoolKind::AnalyzerCapacity => Some(UNIT_MINUTES),
-        PoolKind::LoginAccess => Some(PASS_MINUTES),
-        _ => None,
-    };
-    let until = minutes.map(|m| now.plus_minutes(i64::try_from(m).unwrap_or(i64::MAX)));
+    let until = (!is_named(kind)).then(|| now.plus_minutes(minutes(kind)));
     Charge {
         pool: pool.pool.id,
         kind,
@@ -151,27 +172,39 @@ fn charge(pool: &PoolView, visit: &Visit, now: Moment, offset: UtcOffset) -> Cha
         from: now,
         until,
         units: cost(kind),
+        reaches: reaches(pool),
     }
 }
 
 /// What a charge follows names it: a second attempt sees the same predecessor, while after a
-/// stored charge the predecessor is another one. The period keeps keys apart when predecessors
-/// older than [`PoolView::horizon`] were archived.
+/// stored charge the predecessor is another one. The period keeps keys apart when all lines of the
+/// meter were archived.
 fn key(pool: &PoolView, meter: MeterKey, now: Moment, offset: UtcOffset) -> String {
-    let predecessor = pool.last_until.map_or_else(|| "-".to_owned(), |until| until.0.to_string());
-    let period = match pool.pool.kind {
-        PoolKind::AnalyzerCapacity => offset.month_of(now).number,
-        PoolKind::LoginAccess => {
-            let length = i64::try_from(crate::PASS_RETURN_DAYS * 86_400_000).unwrap_or(i64::MAX);
-            now.0.div_euclid(length)
-        }
-        _ => 0,
+    let period = if is_named(pool.pool.kind) { 0 } else { offset.month_of(now).number };
+    format!("{}/{meter}/{}/{period}", pool.pool.id, pool.last_line)
+}
+
+fn reaches(pool: &PoolView) -> Vec<u64> {
+    let Some(capacity) = pool.pool.capacity.filter(|capacity| *capacity > 0) else {
+        return Vec::new();
     };
-    format!("{}/{meter}/{predecessor}/{period}", pool.pool.id)
+    let after = pool.used.saturating_add(cost(pool.pool.kind));
+    let is_reached = |used: u64, percentage: u64| {
+        u128::from(used) * 100 >= u128::from(capacity) * u128::from(percentage)
+    };
+    let mut reached = ALERT_PERCENTAGES.to_vec();
+    reached.retain(|&level| is_reached(after, level) && !is_reached(pool.used, level));
+    reached
 }
 
 /// The most specific reason: used up, else only for people who sign in, else nothing at all.
 fn refuse(view: &PoolsView, visit: &Visit, admitting: &[&PoolView]) -> Admission {
+    let stocked = || admitting.iter().filter(|pool| has_stock(view, pool, visit));
+    if stocked().next().is_some() {
+        let renews = stocked().filter_map(|pool| pool.address_renews).min();
+        let pools = stocked().map(|pool| pool.pool.id).collect();
+        return Admission::Refused(Refusal { code: RefusalCode::Address, pools, renews });
+    }
     if !admitting.is_empty() {
         let renews = admitting
             .iter()
@@ -201,6 +234,7 @@ impl RefusalCode {
             RefusalCode::Empty => "LIC-EMPTY",
             RefusalCode::AnonymousKind => "LIC-ANON-KIND",
             RefusalCode::Sessions => "LIC-SESSIONS",
+            RefusalCode::Address => "LIC-ADDRESS",
         }
     }
 }

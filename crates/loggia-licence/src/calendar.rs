@@ -33,6 +33,16 @@ impl UtcOffset {
     }
 }
 
+impl UtcOffset {
+    /// The midnight that began the day of `moment`.
+    #[must_use]
+    pub fn day_of(self, moment: Moment) -> Moment {
+        let shift = i64::from(self.minutes) * MINUTE;
+        let day = moment.0.saturating_add(shift).div_euclid(DAY);
+        Moment(day.saturating_mul(DAY).saturating_sub(shift))
+    }
+}
+
 impl Month {
     #[must_use]
     pub fn contains(self, moment: Moment) -> bool {

@@ -25,11 +25,25 @@
 
 mod acquire;
 mod calendar;
+mod counters;
+mod forecast;
+mod line;
+mod seat;
+mod simulate;
 mod view;
 
 pub use acquire::{Admission, Charge, Refusal, RefusalCode, acquire};
 pub use calendar::{Month, UtcOffset};
-pub use view::{Drawn, HolderKey, MeterKey, PoolView, PoolsView, Seat, Visit};
+pub use counters::{
+    Counters, Drawn, LoginTokens, TokenCounters, UserTokens, counters, tokens_occupied, tokens_of,
+};
+pub use forecast::{DayOfUse, forecast};
+pub use line::{Device, HolderKey, Line, LineKind, MeterError, MeterKey, address_block};
+pub use seat::{
+    Seat, SeatRecord, TakenAway, USER_ACCESS_QUARANTINE_DAYS, quarantine_days, take_away,
+};
+pub use simulate::{Activity, Outcome, PoolOutcome, activities, simulate};
+pub use view::{PoolView, PoolsView, Visit, returns};
 
 pub use loggia_model::PARALLEL_SESSIONS;
 use loggia_model::entity::PoolKind;
@@ -40,6 +54,14 @@ pub const UNIT_MINUTES: u64 = 6;
 pub const PASS_MINUTES: u64 = 60;
 /// When a used login access pass is back in its pool, counted from its use.
 pub const PASS_RETURN_DAYS: u64 = 28;
+
+/// How many login access passes a token buys.
+pub const PASSES_PER_TOKEN: u64 = 10;
+/// How much of a pool has to be used up for the operator to be told, in per cent.
+pub const ALERT_PERCENTAGES: [u64; 3] = [80, 95, 100];
+/// Most units or passes an hour that the visitors of one address begin, in pools that are made
+/// without another figure.
+pub const UNITS_PER_ADDRESS_PER_HOUR: u64 = 20;
 
 /// Whether the kind is a seat of one lasting person, which a visitor can never take: the identity
 /// of a visitor ends with the session, and the seat would be lost with it.

@@ -1,20 +1,13 @@
 //! What an acquisition looks at: the pools, what was drawn from them, and the visit.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use loggia_model::entity::{LicencePool, PoolKind};
-use loggia_model::{AppId, Moment, Prefix, SessionId, UserId, VisitorId};
+use loggia_model::{AppId, DeviceHash, Moment, Prefix, SessionId};
 
-use crate::{PASS_RETURN_DAYS, UtcOffset, is_named};
-
-/// Who holds what a pool hands out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HolderKey {
-    User(UserId),
-    /// An anonymous visitor: the session's own id, or the one in a visitor cookie that outlives it.
-    Visitor(VisitorId),
-}
+use crate::line::{Device, HolderKey, Line, LineKind, MeterKey, address_block};
+use crate::seat::{Seat, SeatRecord};
+use crate::{PASS_MINUTES, PASS_RETURN_DAYS, UNIT_MINUTES, UtcOffset, is_named};
 
 /// Somebody opens an app, or is active in one. Internal accounts need no licence and never ask.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,20 +15,11 @@ pub struct Visit {
     pub holder: HolderKey,
     pub app: AppId,
     pub session: Option<SessionId>,
+    pub device: Option<DeviceHash>,
     pub entrance: Prefix,
     pub address: Option<IpAddr>,
     /// Other live sessions of the same person.
     pub parallel_sessions: u32,
-}
-
-/// Whose clock runs: one unit serves one browser, one pass or seat serves one holder everywhere.
-///
-/// Its text form is what the ledger stores with each charge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MeterKey {
-    pub holder: HolderKey,
-    /// For units of a known person: each of their browsers runs a unit of its own.
-    pub session: Option<SessionId>,
 }
 
 /// All pools as one visit sees them.
@@ -44,6 +28,8 @@ pub struct PoolsView {
     pub pools: Vec<PoolView>,
     /// The zone whose midnight begins a month.
     pub offset: UtcOffset,
+    /// Tokens that nothing occupies; none where the site does not count tokens.
+    pub tokens_left: Option<u64>,
 }
 
 /// One pool as one visit sees it.
@@ -54,51 +40,36 @@ pub struct PoolView {
     pub admits: bool,
     /// Whether the requester has a seat here; always [`Seat::None`] in pools of other kinds.
     pub seat: Seat,
-    /// When the newest unit or pass that the visit's meter drew here ends or ended.
+    /// When that seat was last used, to the day.
+    pub last_used: Option<Moment>,
+    /// When the newest unit or pass that the visit's meter drew here ends or ended. One that ends
+    /// later than [`PoolView::latest_end`] was drawn by a clock that has been set back since, and
+    /// is left out.
     pub last_until: Option<Moment>,
+    /// Number of the newest line of the visit's meter here; 0 for none.
+    pub last_line: u64,
     /// What is out at the moment: minutes of units begun this month, passes not yet returned,
     /// seats taken or in quarantine.
     pub used: u64,
+    /// The part of it that visitors drew.
+    pub used_by_visitors: u64,
+    /// How many units or passes the visitors of this address began within the last hour, and when
+    /// that gets less; looked up only for a visitor where the pool has a ceiling.
+    pub from_address: u64,
+    pub address_renews: Option<Moment>,
     /// When something comes back to a pool that is used up; none where nothing does by itself.
     pub renews: Option<Moment>,
 }
 
-/// How a person stands to the seats of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Seat {
-    #[default]
-    None,
-    Held,
-    /// Taken away lately: serves nobody, and the pool gives its former holder no new one.
-    Quarantined,
-}
-
-/// One line of the ledger: something drawn from a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drawn {
-    pub meter: MeterKey,
-    pub from: Moment,
-    /// None for a seat that is held.
-    pub until: Option<Moment>,
-    /// Minutes, passes or seats.
-    pub units: u64,
-}
-
-impl HolderKey {
-    #[must_use]
-    pub fn is_anonymous(self) -> bool {
-        matches!(self, HolderKey::Visitor(_))
-    }
-}
-
 impl Visit {
-    /// A visit without session, entrance and address.
+    /// A visit without session, device, entrance and address.
     #[must_use]
     pub fn new(holder: HolderKey, app: AppId) -> Visit {
         Visit {
             holder,
             app,
             session: None,
+            device: None,
             entrance: Prefix::default_entrance(),
             address: None,
             parallel_sessions: 0,
@@ -108,103 +79,149 @@ impl Visit {
     /// The meter that a charge of this kind runs on.
     #[must_use]
     pub fn meter(&self, kind: PoolKind) -> MeterKey {
-        let session = match (kind, self.holder) {
-            (PoolKind::AnalyzerCapacity, HolderKey::User(_)) => self.session,
+        let device = match (kind, self.holder) {
+            (PoolKind::AnalyzerCapacity, HolderKey::User(_)) => {
+                self.device.map(Device::Known).or(self.session.map(Device::Session))
+            }
             // A visitor's id is one browser already; passes and seats follow their holder around.
             _ => None,
         };
-        MeterKey { holder: self.holder, session }
+        MeterKey { holder: self.holder, device }
+    }
+
+    /// The address whose draw on the pool is limited, where it is.
+    #[must_use]
+    pub fn limited_address(&self, pool: &LicencePool) -> Option<IpAddr> {
+        // One address cannot drain what has no end.
+        let is_limited = pool.capacity.is_some()
+            && pool.units_per_address_per_hour.is_some()
+            && !is_named(pool.kind)
+            && self.holder.is_anonymous();
+        self.address.filter(|_| is_limited).map(address_block)
     }
 }
 
 impl PoolView {
-    /// The view of a pool from its ledger, lines in any order.
+    /// A pool of which nothing is known yet to be out.
+    #[must_use]
+    pub fn new(pool: LicencePool, admits: bool) -> PoolView {
+        PoolView {
+            pool,
+            admits,
+            seat: Seat::None,
+            last_used: None,
+            last_until: None,
+            last_line: 0,
+            used: 0,
+            used_by_visitors: 0,
+            from_address: 0,
+            address_renews: None,
+            renews: None,
+        }
+    }
+
+    /// The view of a pool from its lines and their numbers, in the order of these.
     ///
-    /// Lines older than [`PoolView::horizon`] change nothing and may be left out.
+    /// A repository finds the same faster; this says what it has to find.
     #[must_use]
     pub fn from_ledger(
         pool: LicencePool,
         admits: bool,
-        ledger: &[Drawn],
+        ledger: &[(u64, Line)],
         visit: &Visit,
         now: Moment,
         offset: UtcOffset,
     ) -> PoolView {
         let meter = visit.meter(pool.kind);
-        let own = ledger.iter().filter(|drawn| drawn.meter == meter);
-        let last_until = own.clone().filter_map(|drawn| drawn.until).max();
-        let is_out = |drawn: &&Drawn| match pool.kind {
-            PoolKind::AnalyzerCapacity => offset.month_of(now).contains(drawn.from),
-            PoolKind::LoginAccess => returns(drawn) > now,
-            _ => drawn.until.is_none_or(|until| until > now),
-        };
-        let out = ledger.iter().filter(is_out);
-        let renews = match pool.kind {
-            PoolKind::AnalyzerCapacity => Some(offset.month_of(now).end),
-            PoolKind::LoginAccess => out.clone().map(returns).min(),
-            _ => None,
-        };
-        let holds_seat = is_named(pool.kind) && own.clone().any(|drawn| drawn.until.is_none());
-        PoolView {
-            admits,
-            seat: if holds_seat { Seat::Held } else { Seat::None },
-            last_until,
-            used: out.map(|drawn| drawn.units).fold(0, u64::saturating_add),
-            renews,
-            pool,
-        }
-    }
-
-    /// The beginning of the ledger that still matters to a pool of this kind: lines that begin
-    /// before it can be archived. None where all of it matters.
-    #[must_use]
-    pub fn horizon(kind: PoolKind, now: Moment, offset: UtcOffset) -> Option<Moment> {
-        match kind {
-            // A unit that began in the last minutes of the old month may still be running.
-            PoolKind::AnalyzerCapacity => {
-                let month = offset.month_of(now).start;
-                Some(Moment(month.0.saturating_sub(60 * 60_000)))
+        let taken = || ledger.iter().map(|(_, line)| line).filter(|l| l.kind == LineKind::Taken);
+        let own = || ledger.iter().filter(|(_, line)| line.meter == Some(meter));
+        let mut view = PoolView::new(pool, admits);
+        view.last_line = own().map(|(number, _)| *number).max().unwrap_or(0);
+        if is_named(view.pool.kind) {
+            if let Some(record) = seat_of(meter, ledger) {
+                view.seat = record.at(now);
+                view.last_used = record.last_used;
             }
-            PoolKind::LoginAccess => Some(now.plus_minutes(-pass_return_minutes())),
-            _ => None,
+            let mut holders: Vec<MeterKey> = taken().filter_map(|line| line.meter).collect();
+            holders.sort_unstable();
+            holders.dedup();
+            let seats = holders.into_iter().filter_map(|holder| seat_of(holder, ledger));
+            let out = seats.filter(|record| record.at(now) != Seat::None).count();
+            view.used = u64::try_from(out).unwrap_or(u64::MAX);
+            return view;
         }
-    }
-
-    /// What is left; none is unlimited. Overage counts as left.
-    #[must_use]
-    pub fn remaining(&self) -> Option<u64> {
-        self.pool.capacity.map(|capacity| {
-            let overage = match self.pool.kind {
-                PoolKind::AnalyzerCapacity => self.pool.overage,
-                _ => 0,
+        let latest = PoolView::latest_end(view.pool.kind, now);
+        let ends = own().filter_map(|(_, line)| line.until);
+        view.last_until = ends.filter(|until| *until <= latest).max();
+        let month = offset.month_of(now);
+        let is_out = |line: &&Line| match view.pool.kind {
+            PoolKind::AnalyzerCapacity => month.contains(line.from),
+            _ => returns(line.from) > now,
+        };
+        let sum = |lines: &mut dyn Iterator<Item = &Line>| {
+            lines.map(|line| line.units).fold(0, u64::saturating_add)
+        };
+        view.used = sum(&mut taken().filter(is_out));
+        view.used_by_visitors = sum(&mut taken().filter(is_out).filter(|l| l.is_of_visitor()));
+        view.renews = match view.pool.kind {
+            PoolKind::AnalyzerCapacity => Some(month.end),
+            _ => taken().filter(is_out).map(|line| returns(line.from)).min(),
+        };
+        if let Some(address) = visit.limited_address(&view.pool) {
+            let recent = || {
+                taken()
+                    .filter(|line| line.is_of_visitor() && line.from > now.plus_minutes(-60))
+                    .filter(|line| line.address.map(address_block) == Some(address))
             };
-            capacity.saturating_add(overage).saturating_sub(self.used)
-        })
-    }
-}
-
-impl fmt::Display for HolderKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HolderKey::User(id) => write!(f, "user:{id}"),
-            HolderKey::Visitor(id) => write!(f, "visitor:{id}"),
+            view.from_address = u64::try_from(recent().count()).unwrap_or(u64::MAX);
+            view.address_renews = recent().map(|line| line.from.plus_minutes(60)).min();
         }
+        view
     }
-}
 
-impl fmt::Display for MeterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.session {
-            Some(session) => write!(f, "{}/session:{session}", self.holder),
-            None => self.holder.fmt(f),
+    /// The latest end that a unit or pass may have and still be one of the present: a clock that is
+    /// a little behind another is no reason to charge twice, one that was set back by a day is no
+    /// reason to serve for a day.
+    #[must_use]
+    pub fn latest_end(kind: PoolKind, now: Moment) -> Moment {
+        now.plus_minutes(2 * minutes(kind))
+    }
+
+    /// What is left for such a holder; none is unlimited. Overage counts as left.
+    #[must_use]
+    pub fn remaining(&self, is_anonymous: bool) -> Option<u64> {
+        let overage = match self.pool.kind {
+            PoolKind::AnalyzerCapacity => self.pool.overage,
+            _ => 0,
+        };
+        let total = self.pool.capacity?.saturating_add(overage);
+        let left = total.saturating_sub(self.used);
+        if !is_anonymous {
+            return Some(left);
         }
+        let for_visitors = total.saturating_sub(self.pool.reserved_for_users);
+        Some(left.min(for_visitors.saturating_sub(self.used_by_visitors)))
     }
 }
 
-fn pass_return_minutes() -> i64 {
-    i64::try_from(PASS_RETURN_DAYS * 24 * 60).unwrap_or(i64::MAX)
+/// What the lines of a pool say about one person's seat.
+fn seat_of(meter: MeterKey, ledger: &[(u64, Line)]) -> Option<SeatRecord> {
+    let own = ledger.iter().filter(|(_, line)| line.meter == Some(meter));
+    own.fold(None, |record, (number, line)| SeatRecord::after(record, *number, line))
 }
 
-fn returns(drawn: &Drawn) -> Moment {
-    drawn.from.plus_minutes(pass_return_minutes())
+/// How long a unit or pass of this kind lasts.
+pub(crate) fn minutes(kind: PoolKind) -> i64 {
+    let minutes = match kind {
+        PoolKind::AnalyzerCapacity => UNIT_MINUTES,
+        PoolKind::LoginAccess => PASS_MINUTES,
+        _ => 0,
+    };
+    i64::try_from(minutes).unwrap_or(i64::MAX)
+}
+
+/// When a pass that was used then is back.
+#[must_use]
+pub fn returns(used: Moment) -> Moment {
+    used.plus_minutes(i64::try_from(PASS_RETURN_DAYS * 24 * 60).unwrap_or(i64::MAX))
 }

@@ -181,7 +181,37 @@ pub struct LicencePool {
     /// Minutes beyond `capacity` that are still served; analyzer capacity only.
     pub overage: u64,
     pub is_disabled: bool,
+    /// Days for which a seat that is taken away stays out of the pool, counted from its last use;
+    /// none is what is usual for the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine_days: Option<u32>,
+    /// The part of a shared pool that visitors leave alone, counted as `capacity` is.
+    #[serde(default)]
+    pub reserved_for_users: u64,
+    /// Most passes or units that the visitors of one address begin within an hour; none is no
+    /// limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units_per_address_per_hour: Option<u64>,
     pub stamp: Stamp,
+}
+
+impl LicencePool {
+    /// A pool without limits.
+    #[must_use]
+    pub fn unlimited(id: PoolId, name: &str, kind: PoolKind, stamp: Stamp) -> LicencePool {
+        LicencePool {
+            id,
+            name: name.to_owned(),
+            kind,
+            capacity: None,
+            overage: 0,
+            is_disabled: false,
+            quarantine_days: None,
+            reserved_for_users: 0,
+            units_per_address_per_hour: None,
+            stamp,
+        }
+    }
 }
 
 /// A machine that opens and reloads apps (`spec/access.md` §7.2).

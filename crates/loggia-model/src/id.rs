@@ -86,6 +86,36 @@ ids! {
     VisitorId;
 }
 
+/// What tells one device of a person from another: a hash, never what it was made of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeviceHash(pub u64);
+
+impl fmt::Display for DeviceHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for DeviceHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeviceHash({self})")
+    }
+}
+
+impl FromStr for DeviceHash {
+    type Err = IdError;
+
+    /// Accepts what `Display` writes: 16 hexadecimal digits.
+    fn from_str(text: &str) -> Result<DeviceHash, IdError> {
+        let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_hex {
+            return Err(IdError);
+        }
+        u64::from_str_radix(text, 16).map(DeviceHash).map_err(|_| IdError)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,8 +15,8 @@ pub use caller::{
     Caller, Environment, InternalAccount, PARALLEL_SESSIONS, Principal, RequestContext, SessionEnd,
 };
 pub use id::{
-    AppId, IdError, NodeId, ObjectId, PoolId, ProxyServiceId, RuleId, SessionId, StreamId,
-    UserDirectoryId, UserId, VirtualProxyId, VisitorId,
+    AppId, DeviceHash, IdError, NodeId, ObjectId, PoolId, ProxyServiceId, RuleId, SessionId,
+    StreamId, UserDirectoryId, UserId, VirtualProxyId, VisitorId,
 };
 pub use moment::Moment;
 pub use name::{Prefix, PrefixError, UserKey, UserKeyError};

@@ -258,7 +258,7 @@ impl View {
             items.insert(id, Arc::new(item));
         }
         let until = match unit {
-            Unit::Taken => opened.access.until().map_or(i64::MAX, |until| until.0),
+            Unit::Taken => opened.access.ask_again().0,
             Unit::Unknown => i64::MIN,
         };
         Ok(View {
@@ -460,8 +460,7 @@ pub(crate) fn keep_alive(shared: &Shared, socket: &Socket) -> Result<(), Fault> 
     match shared.repository.keep_alive(&socket.caller, opened.app.id, &visit) {
         Ok(access) => {
             *opened.access.lock() = access;
-            let until = access.until().map_or(i64::MAX, |until| until.0);
-            opened.covered_until.store(until, Ordering::Relaxed);
+            opened.covered_until.store(access.ask_again().0, Ordering::Relaxed);
             Ok(())
         }
         Err(OpenAppError::Store { app, source }) => {

@@ -318,7 +318,7 @@ impl Gates {
                     .pools
                     .iter()
                     .find(|pool| pool.pool.id == charge.pool)
-                    .and_then(|pool| pool.remaining());
+                    .and_then(|pool| pool.remaining(true));
                 let left =
                     left.map_or("without limit".to_owned(), |left| format!("with {left} left"));
                 return self.report(
@@ -430,6 +430,7 @@ fn licence_code(code: loggia_licence::RefusalCode) -> Code {
         loggia_licence::RefusalCode::Empty => Code::LicEmpty,
         loggia_licence::RefusalCode::AnonymousKind => Code::LicAnonKind,
         loggia_licence::RefusalCode::Sessions => Code::LicSessions,
+        loggia_licence::RefusalCode::Address => Code::LicAddress,
     }
 }
 

@@ -424,14 +424,8 @@ mod tests {
             tags: tags(),
             ..crate::manage::user_directories::blank(UserDirectoryId(id(6)), stamp())
         };
-        let pools = POOLS.iter().zip(7..).map(|(&kind, number)| LicencePool {
-            id: PoolId(id(number)),
-            name: "Pool".to_owned(),
-            kind,
-            capacity: None,
-            overage: 0,
-            is_disabled: false,
-            stamp: stamp(),
+        let pools = POOLS.iter().zip(7..).map(|(&kind, number)| {
+            LicencePool::unlimited(PoolId(id(number)), "Pool", kind, stamp())
         });
         Site::from_stored(StoredSite {
             users: vec![user],

@@ -98,7 +98,8 @@ pub use facts::directory_type;
 pub use guard::finding;
 pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use impact::{Excerpt, Impact, ProposedChange};
-pub use loggia_licence::UtcOffset;
+pub use licence::{Alert, Allocation, AllocationStatus, PoolDay};
+pub use loggia_licence::{Counters, LoginTokens, TokenCounters, UserTokens, UtcOffset};
 pub use loggia_rules::{
     Action, Actions, Decision, Entity, Outcome, Outline, OutlineTest, ResourceKind, Severity,
     parse_condition,

@@ -2,25 +2,33 @@
 //! in the same transaction, and remembers what is covered, so that activity inside a running unit
 //! costs no query.
 
+mod overview;
+mod seats;
+mod tokens;
+
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use loggia_licence::{
-    Admission, Charge, HolderKey, PASS_RETURN_DAYS, PoolView, PoolsView, RefusalCode, Seat, Visit,
-    acquire, is_named,
+    Admission, Charge, Drawn, HolderKey, LineKind, MeterKey, PoolView, PoolsView, RefusalCode,
+    Seat, Visit, acquire, is_named, returns,
 };
 use loggia_model::entity::{LicencePool, PoolKind};
-use loggia_model::{AppId, Caller, Moment, Principal, SessionId};
+use loggia_model::{AppId, Caller, Moment, PoolId, Principal, SessionId};
 use loggia_rules::admits;
 
 use crate::Repository;
 use crate::facts::SiteFacts;
 use crate::refusal::Code;
 use crate::site::Site;
-use crate::store::{Ledger, LedgerRow, StoreError};
+use crate::store::{Ledger, Line, StoreError};
 use crate::visit::{Access, Unlicensed, VisitInfo};
+
+pub use overview::{Alert, PoolDay};
+pub use seats::{Allocation, AllocationStatus};
 
 /// What is known to be covered, by holder and session.
 #[derive(Default)]
@@ -40,27 +48,31 @@ impl Repository {
     /// Access for the visit, charged if need be.
     pub(crate) fn acquire(
         &self,
-        site: &Site,
+        site: &Arc<Site>,
         caller: &Caller,
         app: AppId,
         info: &VisitInfo,
     ) -> Result<Access, Unlicensed> {
         let Some(visit) = visit(caller, app, info) else { return Ok(Access::Free) };
         let now = self.now();
-        let mut admission = None;
+        let decided = Arc::new(Mutex::new(None));
+        let (repository, site_then, caller_then) = (self.clone(), site.clone(), caller.clone());
+        let (visit_then, decided_then) = (visit.clone(), decided.clone());
         self.inner
             .store
-            .charge(&mut |ledger| {
-                let view = self.pools_view(site, caller, &visit, ledger, now)?;
-                let decided = acquire(&view, &visit, now);
-                let row = match &decided {
-                    Admission::Charge(charge) => Some(ledger_row(charge, &visit, caller)),
-                    Admission::Covered { .. } | Admission::Refused(_) => None,
-                };
-                admission = Some(decided);
-                Ok(row)
-            })
+            .charge(Box::new(move |ledger| {
+                let view =
+                    repository.pools_view(&site_then, &caller_then, &visit_then, ledger, now)?;
+                let admission = acquire(&view, &visit_then, now);
+                let lines = lines(&site_then, &admission, &visit_then, &caller_then, now, &view);
+                *decided_then.lock() = Some(admission);
+                Ok(lines)
+            }))
             .map_err(Unlicensed::Store)?;
+        let admission = decided.lock().take();
+        if let Some(Admission::Charge(charge)) = &admission {
+            tell_of_alerts(site, charge);
+        }
         let access = self.access(site, admission, info)?;
         self.inner.coverage.put(
             key(&visit),
@@ -96,7 +108,7 @@ impl Repository {
     pub(crate) fn covered(&self, site: &Site, caller: &Caller, info: &VisitInfo) -> Option<Access> {
         let Some(holder) = holder(caller, info) else { return Some(Access::Free) };
         let covered = self.inner.coverage.get((holder, caller.session))?;
-        let lasts = covered.access.until().is_none_or(|until| self.now() < until);
+        let lasts = self.now() < covered.access.ask_again();
         (covered.licence_version == site.licence_version() && lasts).then_some(covered.access)
     }
 
@@ -110,18 +122,22 @@ impl Repository {
         now: Moment,
     ) -> Result<PoolsView, StoreError> {
         let facts = SiteFacts::new(site, caller);
-        let mut view = PoolsView { pools: Vec::new(), offset: self.inner.settings.offset };
+        let mut view = PoolsView { offset: self.inner.settings.offset, ..PoolsView::default() };
         for pool in site.pools() {
             let conditions = site.licence_conditions(pool.id);
             let is_admitted = conditions.iter().any(|(_, condition)| admits(condition, &facts));
             view.pools.push(self.pool_view(pool, is_admitted, visit, ledger, now)?);
         }
+        let wants_token = |pool: &PoolView| pool.pool.kind == PoolKind::UserAccess && pool.admits;
+        if site.tokens().is_some() && view.pools.iter().any(wants_token) {
+            view.tokens_left = tokens::token_counters(site, ledger, now)?.available;
+        }
         Ok(view)
     }
 
     /// One pool as `PoolView::from_ledger` would see it, from sums instead of lines. What is out
-    /// of an unlimited pool decides nothing and is not added up: a busy public site may have drawn
-    /// a million units this month, and every charge waits for the one before.
+    /// of an unlimited pool decides nothing and is not looked up, nor is anything of a pool that
+    /// cannot serve the visit.
     #[doc(hidden)]
     pub fn pool_view(
         &self,
@@ -131,53 +147,70 @@ impl Repository {
         ledger: &dyn Ledger,
         now: Moment,
     ) -> Result<PoolView, StoreError> {
-        let meter = visit.meter(pool.kind).to_string();
-        let mut view = PoolView {
-            pool: pool.clone(),
-            admits: is_admitted,
-            seat: Seat::None,
-            last_until: None,
-            used: 0,
-            renews: None,
-        };
-        if is_named(pool.kind) {
-            if ledger.has_seat(pool.id, &meter)? {
-                view.seat = Seat::Held;
+        let meter = visit.meter(pool.kind);
+        let mut view = PoolView::new(pool.clone(), is_admitted);
+        let is_named = is_named(pool.kind);
+        if is_named && visit.holder.is_anonymous() || !is_named && !is_admitted {
+            return Ok(view);
+        }
+        if is_named {
+            if let Some(record) = ledger.seat(pool.id, meter)? {
+                view.seat = record.at(now);
+                view.last_used = record.last_used;
+                view.last_line = record.last_line;
+            }
+            if view.seat == Seat::Held || !is_admitted {
+                return Ok(view);
             }
         } else {
-            view.last_until = ledger.last_until(pool.id, &meter)?;
+            let latest_end = PoolView::latest_end(pool.kind, now);
+            let lines = ledger.meter(pool.id, meter, latest_end)?;
+            view.last_line = lines.last_line;
+            view.last_until = lines.last_until;
+            if view.last_until.is_some_and(|until| now < until) {
+                return Ok(view);
+            }
         }
         if pool.capacity.is_some() {
-            (view.used, view.renews) = self.pool_use(pool, ledger, now)?;
+            let drawn = self.drawn(pool, ledger, now)?;
+            view.used = drawn.used.saturating_add(drawn.quarantined);
+            view.used_by_visitors = drawn.used_by_visitors;
+            view.renews = drawn.renews;
+        }
+        if let Some(address) = visit.limited_address(pool) {
+            let since = now.plus_minutes(-60);
+            let (count, first) = ledger.drawn_from_address(pool.id, address, since)?;
+            view.from_address = count;
+            view.address_renews = first.map(|first| first.plus_minutes(60));
         }
         Ok(view)
     }
 
     /// What is out of a pool, and when something comes back.
-    pub(crate) fn pool_use(
+    pub(crate) fn drawn(
         &self,
         pool: &LicencePool,
         ledger: &dyn Ledger,
         now: Moment,
-    ) -> Result<(u64, Option<Moment>), StoreError> {
-        match pool.kind {
-            PoolKind::AnalyzerCapacity => {
-                let month = self.inner.settings.offset.month_of(now);
-                let used = ledger.units_between(pool.id, month.start, month.end)?;
-                Ok((used, Some(month.end)))
-            }
-            PoolKind::LoginAccess => {
-                let minutes = i64::try_from(PASS_RETURN_DAYS * 24 * 60).unwrap_or(i64::MAX);
-                // A pass used exactly 28 days ago is back already.
-                let first_out = Moment(now.plus_minutes(-minutes).0.saturating_add(1));
-                let used = ledger.units_between(pool.id, first_out, Moment(i64::MAX))?;
-                let first = ledger.first_since(pool.id, first_out)?;
-                Ok((used, first.map(|first| first.plus_minutes(minutes))))
-            }
-            PoolKind::Professional | PoolKind::Analyzer | PoolKind::UserAccess => {
-                Ok((ledger.seats(pool.id)?, None))
-            }
+    ) -> Result<Drawn, StoreError> {
+        if is_named(pool.kind) {
+            let out = ledger.seats_out(pool.id, now)?;
+            return Ok(Drawn { used: out.held, quarantined: out.quarantined, ..Drawn::default() });
         }
+        let (sum, renews) = if pool.kind == PoolKind::AnalyzerCapacity {
+            let month = self.inner.settings.offset.month_of(now);
+            (ledger.drawn_between(pool.id, month.start, month.end)?, Some(month.end))
+        } else {
+            let since = first_out(now);
+            let sum = ledger.drawn_between(pool.id, since, Moment(i64::MAX))?;
+            (sum, ledger.first_since(pool.id, since)?.map(returns))
+        };
+        Ok(Drawn {
+            used: sum.units,
+            used_by_visitors: sum.units_of_visitors,
+            quarantined: 0,
+            renews,
+        })
     }
 
     fn access(
@@ -187,11 +220,9 @@ impl Repository {
         info: &VisitInfo,
     ) -> Result<Access, Unlicensed> {
         match admission {
-            Some(Admission::Covered { pool, kind, until }) => {
-                Ok(Access::Held { pool, kind, until })
-            }
+            Some(Admission::Covered { pool, kind, until, .. }) => Ok(self.held(pool, kind, until)),
             Some(Admission::Charge(charge)) => {
-                Ok(Access::Held { pool: charge.pool, kind: charge.kind, until: charge.until })
+                Ok(self.held(charge.pool, charge.kind, charge.until))
             }
             Some(Admission::Refused(refusal)) => {
                 let names: Vec<_> = refusal
@@ -211,6 +242,14 @@ impl Repository {
                         "only pools of named seats exist for the caller, and a visitor has none"
                             .into(),
                     ),
+                    RefusalCode::Address => (
+                        Code::LicAddress,
+                        format!(
+                            "the visitors of this address have drawn what one address may within \
+                             an hour: {}",
+                            quoted(&names)
+                        ),
+                    ),
                     RefusalCode::Sessions => {
                         let finding = match info.place_wait {
                             None => "the person has too many sessions",
@@ -225,6 +264,17 @@ impl Repository {
             None => Err(Unlicensed::Store(StoreError::Failed("the ledger was not read".into()))),
         }
     }
+
+    fn held(&self, pool: PoolId, kind: PoolKind, until: Option<Moment>) -> Access {
+        let tomorrow = || self.inner.settings.offset.day_of(self.now()).plus_minutes(24 * 60);
+        Access::Held { pool, kind, until, ask_again: until.unwrap_or_else(tomorrow) }
+    }
+}
+
+/// The earliest use of a pass that is not back at `now`: one used exactly 28 days ago is.
+pub(crate) fn first_out(now: Moment) -> Moment {
+    let length = returns(now).millis_since(now);
+    Moment(now.0.saturating_sub(length).saturating_add(1))
 }
 
 impl Coverage {
@@ -235,7 +285,7 @@ impl Coverage {
     fn put(&self, key: (HolderKey, Option<SessionId>), covered: Covered, now: Moment) {
         let mut entries = self.0.lock();
         if entries.len() >= SWEEP_AT && !entries.contains_key(&key) {
-            entries.retain(|_, covered| covered.access.until().is_some_and(|until| now < until));
+            entries.retain(|_, covered| now < covered.access.ask_again());
             if entries.len() >= SWEEP_AT {
                 // Only a memory of what the store knows: forgetting costs queries, not units.
                 entries.clear();
@@ -249,6 +299,7 @@ impl Coverage {
 fn visit(caller: &Caller, app: AppId, info: &VisitInfo) -> Option<Visit> {
     Some(Visit {
         session: caller.session,
+        device: info.device,
         entrance: caller.environment.virtual_proxy.clone(),
         address: caller.environment.ip,
         parallel_sessions: info.parallel_sessions,
@@ -276,19 +327,65 @@ fn key(visit: &Visit) -> (HolderKey, Option<SessionId>) {
     (visit.holder, visit.session)
 }
 
-fn ledger_row(charge: &Charge, visit: &Visit, caller: &Caller) -> LedgerRow {
-    LedgerRow {
-        key: charge.key.clone(),
-        pool: charge.pool,
-        kind: charge.kind,
-        meter: charge.meter.to_string(),
+/// What the ledger gets to know of an admission.
+fn lines(
+    site: &Site,
+    admission: &Admission,
+    visit: &Visit,
+    caller: &Caller,
+    now: Moment,
+    view: &PoolsView,
+) -> Vec<Line> {
+    let about = |key: String, kind: LineKind, pool: (PoolId, PoolKind), meter: MeterKey| Line {
+        meter: Some(meter),
         principal: caller.principal.to_string(),
-        app: visit.app,
+        app: Some(visit.app),
         session: visit.session,
         entrance: visit.entrance.to_string(),
-        address: visit.address.map(|address| address.to_string()).unwrap_or_default(),
-        from: charge.from,
-        until: charge.until,
-        units: charge.units,
+        address: visit.address,
+        device: visit.device,
+        ..Line::new(key, kind, pool, now)
+    };
+    match admission {
+        Admission::Charge(charge) => {
+            let pool = (charge.pool, charge.kind);
+            let taken = Line {
+                from: charge.from,
+                until: charge.until,
+                units: charge.units,
+                ..about(charge.key.clone(), LineKind::Taken, pool, charge.meter)
+            };
+            let alerts = charge.reaches.iter().map(|&percentage| {
+                let month = view.offset.month_of(now).number;
+                let key = format!("{}/alert/{month}/{percentage}", charge.pool);
+                let name = site.pool(charge.pool).map_or("", |pool| pool.name.as_str());
+                Line {
+                    units: percentage,
+                    reason: format!("{name} is used up to {percentage} %"),
+                    ..Line::new(key, LineKind::Alert, pool, now)
+                }
+            });
+            std::iter::once(taken).chain(alerts).collect()
+        }
+        Admission::Covered { pool, kind, is_first_today: true, .. } => {
+            let meter = visit.meter(*kind);
+            let day = view.offset.day_of(now);
+            let key = format!("{pool}/{meter}/used/{}", day.0);
+            vec![about(key, LineKind::Used, (*pool, *kind), meter)]
+        }
+        Admission::Covered { .. } | Admission::Refused(_) => Vec::new(),
+    }
+}
+
+/// One log line for each percentage that a charge reached.
+fn tell_of_alerts(site: &Site, charge: &Charge) {
+    for percentage in &charge.reaches {
+        let name = site.pool(charge.pool).map_or("", |pool| pool.name.as_str());
+        tracing::warn!(
+            target: "loggia::licence",
+            pool = %charge.pool,
+            percentage,
+            "licence pool {name:?} is used up to {percentage} %"
+        );
     }
 }

@@ -585,15 +585,7 @@ fn draft(
             else {
                 return Ok(None);
             };
-            Draft::Pool(LicencePool {
-                id: PoolId(Uuid::nil()),
-                name: String::new(),
-                kind: pool,
-                capacity: None,
-                overage: 0,
-                is_disabled: false,
-                stamp,
-            })
+            Draft::Pool(LicencePool::unlimited(PoolId(Uuid::nil()), "", pool, stamp))
         }
     }))
 }

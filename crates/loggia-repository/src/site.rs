@@ -51,6 +51,7 @@ pub struct Site {
     user_directories: Table<UserDirectoryId, Arc<UserDirectory>>,
     proxy: Arc<ProxyService>,
     pools: Table<PoolId, Arc<LicencePool>>,
+    tokens: Option<u64>,
     data: Table<AppId, u32>,
     rules: Arc<RuleBook>,
     node: Arc<Node>,
@@ -127,6 +128,7 @@ impl Site {
             data: stored.data.into_iter().collect(),
             rules: Arc::new(RuleBook::compile(stored.rules, &pools)?),
             pools,
+            tokens: stored.tokens,
             node: Arc::new(central_node("localhost")),
             is_served: false,
         })
@@ -248,6 +250,13 @@ impl Site {
                         pools_changed = true;
                     }
                 }
+                Change::PutTokens(tokens) => {
+                    site.tokens = *tokens;
+                    site.licence_version = version;
+                }
+                // Somebody was given a seat, or lost one.
+                Change::AppendLine(_) => site.licence_version = version,
+                Change::ExpectSeatLine { .. } => {}
                 Change::PutProperties(entry) => {
                     site.put_parent(entry.object, entry.parent.as_deref());
                 }
@@ -536,6 +545,13 @@ impl Site {
 
     pub fn pools(&self) -> impl Iterator<Item = &Arc<LicencePool>> {
         self.pools.values()
+    }
+
+    /// How many tokens the site has for user access and login access; none where it does not count
+    /// them.
+    #[must_use]
+    pub fn tokens(&self) -> Option<u64> {
+        self.tokens
     }
 
     /// Generation of the app's current data file.

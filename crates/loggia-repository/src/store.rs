@@ -5,15 +5,19 @@
 
 pub mod sqlite;
 
+use std::net::IpAddr;
+
+use loggia_licence::{MeterKey, SeatRecord};
 use loggia_model::entity::{
     App, AppObject, LicencePool, PoolKind, ProxyService, Stream, SystemRule, User, UserDirectory,
     VirtualProxy,
 };
 use loggia_model::{
-    AppId, Moment, ObjectId, PoolId, RuleId, SessionId, StreamId, UserDirectoryId, UserId,
-    VirtualProxyId,
+    AppId, Moment, ObjectId, PoolId, RuleId, StreamId, UserDirectoryId, UserId, VirtualProxyId,
 };
 use thiserror::Error;
+
+pub use loggia_licence::{Line, LineKind};
 
 /// What every back end offers. One test suite (`tests/store_suite.rs`) states the behaviour.
 pub trait Store: Send + Sync {
@@ -39,16 +43,28 @@ pub trait Store: Send + Sync {
     /// The password hash of a local user.
     fn credential(&self, user: UserId) -> Result<Option<String>, StoreError>;
 
-    /// Lets `decide` look at the ledger and append the row it returns, all in one transaction:
-    /// two visits can never take the same last unit. A row whose key is already there changes
+    /// Lets `decide` look at the ledger and append the lines it returns, all in one transaction:
+    /// two visits can never take the same last unit. A line whose key is already there changes
     /// nothing, so that a repeated charge counts once.
-    fn charge(&self, decide: &mut Decide<'_>) -> Result<Charged, StoreError>;
+    ///
+    /// Charges that wait for each other are made safe from a crash together; each is decided in
+    /// its turn, on what the ones before it left. `decide` may be called again when that fails.
+    fn charge(&self, decide: Decide) -> Result<Charged, StoreError>;
 
     /// Lets `look` read the ledger without charging.
     fn read_ledger(
         &self,
         look: &mut dyn FnMut(&dyn Ledger) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
+
+    /// Moves lines that begin before this moment into compact blocks, a bounded number of them at a
+    /// time; answers how many were moved. What the ledger answers stays the same, and
+    /// [`Store::lines`] still finds them.
+    fn compact_ledger(&self, before: Moment) -> Result<u64, StoreError>;
+
+    /// Lines with a number above `after` in the order of their numbers, compacted or not, at most
+    /// so many.
+    fn lines(&self, after: u64, most: usize) -> Result<Vec<(u64, Line)>, StoreError>;
 
     /// Writes session rows and removes others; used in batches, behind the requests.
     fn save_sessions(&self, put: &[SessionRow], remove: &[String]) -> Result<(), StoreError>;
@@ -64,25 +80,80 @@ pub trait Store: Send + Sync {
 }
 
 /// Looks at the ledger and says what to append.
-pub type Decide<'a> = dyn FnMut(&dyn Ledger) -> Result<Option<LedgerRow>, StoreError> + 'a;
+pub type Decide = Box<dyn FnMut(&dyn Ledger) -> Result<Vec<Line>, StoreError> + Send>;
 
 /// The ledger as licence arithmetic needs it (`loggia_licence::PoolView`), so that it is never
-/// read row by row.
+/// read line by line.
 pub trait Ledger {
-    /// The latest end of a unit or pass that the meter drew from the pool.
-    fn last_until(&self, pool: PoolId, meter: &str) -> Result<Option<Moment>, StoreError>;
+    /// The newest line of the meter in the pool, and the latest end of what it drew, of those that
+    /// end at `latest_end` or before. Only the last few of the meter's lines are looked at: ends
+    /// later than that come from a clock that was set back.
+    fn meter(
+        &self,
+        pool: PoolId,
+        meter: MeterKey,
+        latest_end: Moment,
+    ) -> Result<MeterLines, StoreError>;
 
-    /// Whether the meter holds a seat of the pool.
-    fn has_seat(&self, pool: PoolId, meter: &str) -> Result<bool, StoreError>;
+    /// How a person stands to the seats of a pool.
+    fn seat(&self, pool: PoolId, meter: MeterKey) -> Result<Option<SeatRecord>, StoreError>;
 
-    /// Seats of the pool that are held.
-    fn seats(&self, pool: PoolId) -> Result<u64, StoreError>;
+    /// All seats of the pool that were ever given, by meter.
+    fn seats(&self, pool: PoolId) -> Result<Vec<(MeterKey, SeatRecord)>, StoreError>;
 
-    /// Units of the pool that began at or after `from` and before `to`.
-    fn units_between(&self, pool: PoolId, from: Moment, to: Moment) -> Result<u64, StoreError>;
+    /// How many seats of the pool are out at `now`.
+    fn seats_out(&self, pool: PoolId, now: Moment) -> Result<SeatsOut, StoreError>;
 
-    /// The earliest beginning at or after `from`: whose pass comes back first.
+    /// How many seats are out of all pools of a kind, those that were deleted included.
+    fn seats_out_of_kind(&self, kind: PoolKind, now: Moment) -> Result<SeatsOut, StoreError>;
+
+    /// What was drawn at or after `from` and before `to`.
+    fn drawn_between(&self, pool: PoolId, from: Moment, to: Moment) -> Result<Sum, StoreError>;
+
+    /// The earliest draw at or after `from`: whose pass comes back first.
     fn first_since(&self, pool: PoolId, from: Moment) -> Result<Option<Moment>, StoreError>;
+
+    /// Pools of a kind that were drawn from at or after `from`, those that were deleted included.
+    fn drawn_pools(&self, kind: PoolKind, from: Moment) -> Result<Vec<PoolId>, StoreError>;
+
+    /// How often visitors of the address drew on the pool after `from`, and when for the first
+    /// time since. Remembers some hours.
+    fn drawn_from_address(
+        &self,
+        pool: PoolId,
+        address: IpAddr,
+        from: Moment,
+    ) -> Result<(u64, Option<Moment>), StoreError>;
+
+    /// Number of the newest line that is about a seat of the pool; 0 for none.
+    fn last_seat_line(&self, pool: PoolId) -> Result<u64, StoreError>;
+
+    /// The newest alerts about a pool, the last one first.
+    fn alerts(&self, pool: PoolId, most: usize) -> Result<Vec<Line>, StoreError>;
+}
+
+/// What the ledger knows of one meter in one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct MeterLines {
+    /// Number of the newest line; 0 for none.
+    pub last_line: u64,
+    pub last_until: Option<Moment>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SeatsOut {
+    pub held: u64,
+    pub quarantined: u64,
+}
+
+/// What was drawn within some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Sum {
+    /// Minutes, passes or seats.
+    pub units: u64,
+    pub units_of_visitors: u64,
+    /// How often something was drawn, or a seat was used.
+    pub uses: u64,
 }
 
 /// Everything a snapshot is made of.
@@ -100,6 +171,8 @@ pub struct StoredSite {
     pub user_directories: Vec<UserDirectory>,
     pub proxy_services: Vec<ProxyService>,
     pub pools: Vec<LicencePool>,
+    /// How many tokens the site has; none where it does not count them.
+    pub tokens: Option<u64>,
     /// Generation of the current data file of each app that has one.
     pub data: Vec<(AppId, u32)>,
     /// Shipped content that was laid down, and in which version.
@@ -153,6 +226,16 @@ pub enum Change {
     },
     PutPool(LicencePool),
     DeletePool(PoolId),
+    /// How many tokens the site has; none is not counting them.
+    PutTokens(Option<u64>),
+    /// Fails the commit as stale unless this is still the newest line about a seat of the pool: what
+    /// follows was decided on what the seats were then.
+    ExpectSeatLine {
+        pool: PoolId,
+        last_line: u64,
+    },
+    /// A line of the ledger about something that was done by hand.
+    AppendLine(Box<Line>),
 }
 
 /// What the engine protocol keeps in an object; opaque here.
@@ -164,34 +247,14 @@ pub struct ObjectProperties {
     pub parent: Option<String>,
 }
 
-/// One charge. Rows are appended, never changed or removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerRow {
-    /// Two rows with one key are one charge.
-    pub key: String,
-    pub pool: PoolId,
-    pub kind: PoolKind,
-    /// Whose clock it runs on: a visitor, a person, or one session of a person.
-    pub meter: String,
-    /// `DIRECTORY\id`, for the operator's reading.
-    pub principal: String,
-    pub app: AppId,
-    pub session: Option<SessionId>,
-    pub entrance: String,
-    pub address: String,
-    pub from: Moment,
-    /// None for a seat, which is held until it is taken away.
-    pub until: Option<Moment>,
-    pub units: u64,
-}
-
 /// What became of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charged {
-    /// `decide` returned no row.
+    /// `decide` returned no line.
     Nothing,
+    /// The first line was appended.
     Appended,
-    /// The key was there already.
+    /// The key of the first line was there already.
     Repeated,
 }
 
@@ -215,7 +278,7 @@ pub struct SessionChanges {
 }
 
 /// Why the store did not do what it was asked.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum StoreError {
     /// Somebody else committed first; load again and repeat.
     #[error("the store has moved on to version {found}, version {expected} was expected")]

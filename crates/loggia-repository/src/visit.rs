@@ -10,7 +10,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use loggia_model::entity::{App, PoolKind, Stream};
-use loggia_model::{AppId, Caller, Moment, PoolId, VisitorId};
+use loggia_model::{AppId, Caller, DeviceHash, Moment, PoolId, VisitorId};
 use loggia_rules::{Action, Actions, Decision, Outcome};
 
 use crate::Repository;
@@ -31,6 +31,8 @@ pub struct VisitInfo {
     pub place_wait: Option<Duration>,
     /// The id in a visitor cookie that outlives the anonymous session: one browser, one meter.
     pub visitor: Option<VisitorId>,
+    /// What tells the person's devices apart: each runs units of its own.
+    pub device: Option<DeviceHash>,
 }
 
 /// An app that is open for the caller.
@@ -51,7 +53,13 @@ pub enum Access {
     /// The server's own accounts need no licence.
     Free,
     /// Access from a pool; without end for a seat.
-    Held { pool: PoolId, kind: PoolKind, until: Option<Moment> },
+    Held {
+        pool: PoolId,
+        kind: PoolKind,
+        until: Option<Moment>,
+        /// Until then nothing has to be asked or written down, unless licences change.
+        ask_again: Moment,
+    },
 }
 
 /// Why an app does not open.
@@ -92,6 +100,16 @@ impl Access {
         match self {
             Access::Free => None,
             Access::Held { until, .. } => until,
+        }
+    }
+
+    /// When the licence has to be asked again: at the end of a unit or pass, and of a seat once a
+    /// day, which is how its last use is known. Never for the server's own accounts.
+    #[must_use]
+    pub fn ask_again(self) -> Moment {
+        match self {
+            Access::Free => Moment(i64::MAX),
+            Access::Held { ask_again, .. } => ask_again,
         }
     }
 

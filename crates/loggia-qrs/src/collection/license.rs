@@ -246,6 +246,7 @@ pub(crate) fn read(mut body: Body, kind: Option<PoolKind>) -> Result<PoolEdit, P
         capacity,
         overage: body.number("overage"),
         is_disabled: body.flag("disabled"),
+        ..PoolEdit::default()
     };
     body.finish()?;
     Ok(edit)

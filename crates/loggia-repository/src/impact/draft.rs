@@ -10,7 +10,7 @@ use loggia_model::{AppId, Caller, Moment, ObjectId, UserId};
 use super::ProposedChange;
 use crate::manage::{ManageError, Violation};
 use crate::store::{
-    Change, Charged, Decide, Ledger, ObjectProperties, SessionChanges, SessionRow, Store,
+    Change, Charged, Decide, Ledger, Line, ObjectProperties, SessionChanges, SessionRow, Store,
     StoreError, StoredSite,
 };
 use crate::{Repository, Settings, Site, VirtualProxyEdit};
@@ -219,7 +219,7 @@ impl Store for DraftStore {
         self.stored.credential(user)
     }
 
-    fn charge(&self, _: &mut Decide<'_>) -> Result<Charged, StoreError> {
+    fn charge(&self, _: Decide) -> Result<Charged, StoreError> {
         Err(StoreError::ReadOnly)
     }
 
@@ -228,6 +228,14 @@ impl Store for DraftStore {
         look: &mut dyn FnMut(&dyn Ledger) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         self.stored.read_ledger(look)
+    }
+
+    fn compact_ledger(&self, _: Moment) -> Result<u64, StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+
+    fn lines(&self, after: u64, most: usize) -> Result<Vec<(u64, Line)>, StoreError> {
+        self.stored.lines(after, most)
     }
 
     fn save_sessions(&self, _: &[SessionRow], _: &[String]) -> Result<(), StoreError> {

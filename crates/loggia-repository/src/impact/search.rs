@@ -368,7 +368,10 @@ fn touched(before: &Site, change: &Change) -> Option<Entity> {
         | Change::PutProperties(_)
         | Change::PutScript { .. }
         | Change::PutData { .. }
-        | Change::PutSeed { .. } => return None,
+        | Change::PutSeed { .. }
+        | Change::PutTokens(_)
+        | Change::ExpectSeatLine { .. }
+        | Change::AppendLine(_) => return None,
     };
     Some(Entity::new(kind, id))
 }

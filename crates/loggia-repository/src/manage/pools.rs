@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loggia_licence::UNIT_MINUTES;
+use loggia_licence::{Counters, UNIT_MINUTES, UNITS_PER_ADDRESS_PER_HOUR, counters, is_named};
 use loggia_model::entity::{LicencePool, PoolKind};
 use loggia_model::{Caller, Moment, PoolId};
 use loggia_rules::Action;
@@ -25,16 +25,22 @@ pub struct PoolEdit {
     pub capacity: Option<Option<u64>>,
     pub overage: Option<u64>,
     pub is_disabled: Option<bool>,
+    /// `Some(None)` is what is usual for the kind.
+    pub quarantine_days: Option<Option<u32>>,
+    pub reserved_for_users: Option<u64>,
+    /// `Some(None)` takes the ceiling away.
+    pub units_per_address_per_hour: Option<Option<u64>>,
 }
 
 /// A pool and what is out of it.
 #[derive(Clone, Debug)]
 pub struct PoolUse {
     pub pool: Arc<LicencePool>,
-    /// Minutes this month, passes not yet returned, or seats.
+    /// Minutes this month, passes not yet returned, or seats, those in quarantine included.
     pub used: u64,
     /// When something comes back by itself.
     pub renews: Option<Moment>,
+    pub counters: Counters,
     /// Names of the licence rules that name this pool.
     pub rules: Vec<Arc<str>>,
 }
@@ -68,9 +74,12 @@ impl Repository {
         self.inner.store.read_ledger(&mut |ledger| {
             uses.clear();
             for pool in &pools {
-                let (used, renews) = self.pool_use(pool, ledger, now)?;
+                let drawn = self.drawn(pool, ledger, now)?;
                 let rules = naming_pool(&site, pool_kind(pool.kind), pool.id.0);
-                uses.push(PoolUse { pool: pool.clone(), used, renews, rules });
+                let counters = counters(pool, &drawn);
+                let used = drawn.used.saturating_add(drawn.quarantined);
+                let renews = drawn.renews;
+                uses.push(PoolUse { pool: pool.clone(), used, renews, counters, rules });
             }
             Ok(())
         })?;
@@ -87,15 +96,11 @@ impl Repository {
         let id = id.unwrap_or_else(|| PoolId(Uuid::new_v4()));
         self.change(|site| {
             let guard = self.enter(site, caller)?;
-            let mut pool = LicencePool {
-                id,
-                name: String::new(),
-                kind: edit.kind.unwrap_or(PoolKind::AnalyzerCapacity),
-                capacity: None,
-                overage: 0,
-                is_disabled: false,
-                stamp: guard.stamp(),
-            };
+            let kind = edit.kind.unwrap_or(PoolKind::AnalyzerCapacity);
+            let mut pool = LicencePool::unlimited(id, "", kind, guard.stamp());
+            if !is_named(kind) {
+                pool.units_per_address_per_hour = Some(UNITS_PER_ADDRESS_PER_HOUR);
+            }
             apply(&mut pool, &edit);
             guard.require_create(Record::Pool(&pool))?;
             if site.pool(id).is_some() {
@@ -106,6 +111,7 @@ impl Repository {
                 problems.add("kind", "is needed: it says what the pool hands out");
             }
             check(&pool, problems)?;
+            self.check_tokens(site, &pool)?;
             let warnings = warnings(site, &pool);
             Ok((vec![Change::PutPool(pool.clone())], Saved { value: Arc::new(pool), warnings }))
         })
@@ -131,13 +137,15 @@ impl Repository {
                 problems.add("kind", "cannot be changed; make another pool and disable this one");
             }
             check(&pool, problems)?;
+            self.check_tokens(site, &pool)?;
             pool.stamp = guard.restamp(&before.stamp);
             let warnings = warnings(site, &pool);
             Ok((vec![Change::PutPool(pool.clone())], Saved { value: Arc::new(pool), warnings }))
         })
     }
 
-    /// Deletes a pool that no licence rule names. What it served stays in the ledger.
+    /// Deletes a pool that no licence rule names. What it served stays in the ledger, and seats that
+    /// were held are taken away, with the quarantine that is usual there.
     pub fn delete_pool(&self, caller: &Caller, id: PoolId) -> Result<(), ManageError> {
         self.change(|site| {
             let guard = self.enter(site, caller)?;
@@ -148,7 +156,9 @@ impl Repository {
                 let by = format!("licence rules {}; delete them first", rules.join(", "));
                 return Err(Conflict::InUse { by }.into());
             }
-            Ok((vec![Change::DeletePool(id)], ()))
+            let mut changes = self.take_all_away(&guard, pool, "the pool was deleted")?;
+            changes.push(Change::DeletePool(id));
+            Ok((changes, ()))
         })
     }
 }
@@ -158,12 +168,27 @@ fn apply(pool: &mut LicencePool, edit: &PoolEdit) {
     set(&mut pool.capacity, edit.capacity);
     set(&mut pool.overage, edit.overage);
     set(&mut pool.is_disabled, edit.is_disabled);
+    set(&mut pool.quarantine_days, edit.quarantine_days);
+    set(&mut pool.reserved_for_users, edit.reserved_for_users);
+    set(&mut pool.units_per_address_per_hour, edit.units_per_address_per_hour);
 }
 
 fn check(pool: &LicencePool, mut problems: Problems) -> Result<(), ManageError> {
     problems.text("name", &pool.name, true);
     if pool.overage > 0 && pool.kind != PoolKind::AnalyzerCapacity {
         problems.add("overage", "only analyzer capacity has overage");
+    }
+    if is_named(pool.kind) && pool.reserved_for_users > 0 {
+        problems.add("reservedForUsers", "visitors draw nothing from seats of named people anyway");
+    }
+    if is_named(pool.kind) && pool.units_per_address_per_hour.is_some() {
+        problems.add("unitsPerAddressPerHour", "only what visitors draw has a ceiling");
+    }
+    if !is_named(pool.kind) && pool.quarantine_days.is_some() {
+        problems.add("quarantineDays", "only seats of named people are quarantined");
+    }
+    if pool.quarantine_days.is_some_and(|days| days > 366) {
+        problems.add("quarantineDays", "is longer than a year");
     }
     // The ledger adds up in 64 signed bits, with room to spare.
     if pool.capacity.is_some_and(|capacity| capacity > 1 << 40) || pool.overage > 1 << 40 {

@@ -8,6 +8,9 @@
 //!
 //! One writer connection stands behind a mutex; readers take a connection from a small stock.
 
+mod archive;
+mod group_commit;
+mod ledger;
 mod migration;
 mod record;
 
@@ -20,12 +23,14 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use loggia_model::{AppId, Moment, ObjectId, PoolId, UserId};
+use loggia_model::{AppId, Moment, ObjectId, UserId};
 
 use super::{
-    Change, Charged, Decide, Ledger, LedgerRow, ObjectProperties, SessionChanges, SessionRow,
-    Store, StoreError, StoredRule, StoredSite,
+    Change, Charged, Decide, Ledger, Line, ObjectProperties, SessionChanges, SessionRow, Store,
+    StoreError, StoredRule, StoredSite,
 };
+use group_commit::GroupCommit;
+use ledger::{SqliteLedger, append, charge};
 
 /// How long a writer waits for another process that writes to the same file.
 const BUSY: Duration = Duration::from_secs(10);
@@ -40,6 +45,7 @@ pub struct SqliteStore {
     is_read_only: bool,
     /// Set after a write that failed in an unknown state; see [`StoreError::Broken`].
     is_broken: AtomicBool,
+    charges: GroupCommit,
 }
 
 impl SqliteStore {
@@ -73,6 +79,7 @@ impl SqliteStore {
             readers: Mutex::new(Vec::new()),
             is_read_only,
             is_broken: AtomicBool::new(false),
+            charges: GroupCommit::default(),
         }
     }
 
@@ -142,6 +149,7 @@ impl Store for SqliteStore {
                 user_directories: record::all(connection, "user_directories")?,
                 proxy_services: record::all(connection, "proxy_services")?,
                 pools: record::all(connection, "pools")?,
+                tokens: load_tokens(connection)?,
                 data: load_data(connection)?,
                 seeds: load_seeds(connection)?,
             })
@@ -236,10 +244,19 @@ impl Store for SqliteStore {
         })
     }
 
-    fn charge(&self, decide: &mut Decide<'_>) -> Result<Charged, StoreError> {
-        self.write(|transaction| match decide(&SqliteLedger(transaction))? {
-            Some(row) => append(transaction, &row),
-            None => Ok(Charged::Nothing),
+    fn charge(&self, decide: Decide) -> Result<Charged, StoreError> {
+        self.charges.run(decide, |batch| {
+            self.write(|transaction| {
+                let mut outcomes = Vec::with_capacity(batch.len());
+                for decide in batch {
+                    match charge(transaction, decide) {
+                        // What is on the disk is in doubt for all of them.
+                        Err(error @ (StoreError::Broken | StoreError::Full)) => return Err(error),
+                        outcome => outcomes.push(outcome),
+                    }
+                }
+                Ok(outcomes)
+            })
         })
     }
 
@@ -248,6 +265,14 @@ impl Store for SqliteStore {
         look: &mut dyn FnMut(&dyn Ledger) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         self.read(|connection| look(&SqliteLedger(connection)))
+    }
+
+    fn compact_ledger(&self, before: Moment) -> Result<u64, StoreError> {
+        self.write(|transaction| archive::compact(transaction, before))
+    }
+
+    fn lines(&self, after: u64, most: usize) -> Result<Vec<(u64, Line)>, StoreError> {
+        self.read(|connection| archive::lines(connection, after, most))
     }
 
     fn save_sessions(&self, put: &[SessionRow], remove: &[String]) -> Result<(), StoreError> {
@@ -351,62 +376,6 @@ fn session_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<SessionRow> {
     Ok(SessionRow { hash: row.get(0)?, json: row.get(1)?, expires: Moment(row.get(2)?) })
 }
 
-/// The ledger inside a transaction.
-struct SqliteLedger<'a>(&'a Connection);
-
-impl Ledger for SqliteLedger<'_> {
-    fn last_until(&self, pool: PoolId, meter: &str) -> Result<Option<Moment>, StoreError> {
-        self.number(
-            "SELECT max(ends) FROM ledger WHERE pool = ?1 AND meter = ?2",
-            params![pool.text(), meter],
-        )
-        .map(|ends| ends.map(Moment))
-    }
-
-    fn has_seat(&self, pool: PoolId, meter: &str) -> Result<bool, StoreError> {
-        let seats = self.number(
-            "SELECT count(*) FROM ledger WHERE pool = ?1 AND meter = ?2 AND ends IS NULL",
-            params![pool.text(), meter],
-        )?;
-        Ok(seats.is_some_and(|seats| seats > 0))
-    }
-
-    fn seats(&self, pool: PoolId) -> Result<u64, StoreError> {
-        self.number(
-            "SELECT sum(units) FROM ledger WHERE pool = ?1 AND ends IS NULL",
-            params![pool.text()],
-        )
-        .map(amount)
-    }
-
-    fn units_between(&self, pool: PoolId, from: Moment, to: Moment) -> Result<u64, StoreError> {
-        self.number(
-            "SELECT sum(units) FROM ledger WHERE pool = ?1 AND starts >= ?2 AND starts < ?3",
-            params![pool.text(), from.0, to.0],
-        )
-        .map(amount)
-    }
-
-    fn first_since(&self, pool: PoolId, from: Moment) -> Result<Option<Moment>, StoreError> {
-        self.number(
-            "SELECT min(starts) FROM ledger WHERE pool = ?1 AND starts >= ?2",
-            params![pool.text(), from.0],
-        )
-        .map(|start| start.map(Moment))
-    }
-}
-
-impl SqliteLedger<'_> {
-    fn number(&self, sql: &str, values: impl rusqlite::Params) -> Result<Option<i64>, StoreError> {
-        let mut statement = self.0.prepare_cached(sql).map_err(failed)?;
-        statement.query_row(values, |row| row.get(0)).map_err(failed)
-    }
-}
-
-fn amount(sum: Option<i64>) -> u64 {
-    sum.and_then(|sum| u64::try_from(sum).ok()).unwrap_or(0)
-}
-
 /// Makes the file when it is missing, for its owner's eyes only: password hashes are in it. The
 /// files beside it get its mode from the database library.
 fn make_private_file(path: &Path) -> Result<(), StoreError> {
@@ -443,6 +412,21 @@ fn version_of(connection: &Connection) -> Result<u64, StoreError> {
         .query_row("SELECT value FROM meta WHERE name = 'version'", [], |row| row.get(0))
         .map_err(failed)?;
     text.parse().map_err(|_| StoreError::Corrupt { kind: "version", reason: text })
+}
+
+/// An empty text is *not counting*, as is none.
+fn load_tokens(connection: &Connection) -> Result<Option<u64>, StoreError> {
+    let text: Option<String> = connection
+        .query_row("SELECT value FROM meta WHERE name = 'tokens'", [], |row| row.get(0))
+        .optional()
+        .map_err(failed)?;
+    match text.filter(|text| !text.is_empty()) {
+        None => Ok(None),
+        Some(text) => match text.parse() {
+            Ok(tokens) => Ok(Some(tokens)),
+            Err(_) => Err(StoreError::Corrupt { kind: "token stock", reason: text }),
+        },
+    }
 }
 
 fn load_rules(connection: &Connection) -> Result<Vec<StoredRule>, StoreError> {
@@ -652,6 +636,21 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
             params![pool.id.text(), record::FORMAT, record::write(pool)?],
         ),
         Change::DeletePool(pool) => delete(transaction, "pools", &pool.text()),
+        Change::PutTokens(tokens) => put(
+            transaction,
+            "INSERT INTO meta (name, value) VALUES ('tokens', ?1) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![tokens.map(|tokens| tokens.to_string()).unwrap_or_default()],
+        ),
+        Change::ExpectSeatLine { pool, last_line } => {
+            let found = SqliteLedger(transaction).last_seat_line(*pool)?;
+            if found == *last_line {
+                return Ok(());
+            }
+            let version = version_of(transaction)?;
+            Err(StoreError::Stale { expected: version, found: version })
+        }
+        Change::AppendLine(line) => append(transaction, line).map(|_| ()),
     }
 }
 
@@ -671,33 +670,6 @@ fn delete(transaction: &Transaction<'_>, table: &str, id: &str) -> Result<(), St
         .execute([id])
         .map_err(failed)?;
     Ok(())
-}
-
-fn append(transaction: &Transaction<'_>, row: &LedgerRow) -> Result<Charged, StoreError> {
-    let appended = transaction
-        .prepare_cached(
-            "INSERT INTO ledger (key, pool, kind, meter, principal, app, session, entrance, \
-             address, starts, ends, units) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-             ON CONFLICT (key) DO NOTHING",
-        )
-        .map_err(failed)?
-        .execute(params![
-            row.key,
-            row.pool.text(),
-            format!("{:?}", row.kind),
-            row.meter,
-            row.principal,
-            row.app.text(),
-            row.session.map(|session| session.text()),
-            row.entrance,
-            row.address,
-            row.from.0,
-            row.until.map(|until| until.0),
-            i64::try_from(row.units).unwrap_or(i64::MAX)
-        ])
-        .map_err(failed)?;
-    Ok(if appended == 0 { Charged::Repeated } else { Charged::Appended })
 }
 
 /// Our word for what SQLite reports.

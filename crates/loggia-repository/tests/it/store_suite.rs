@@ -500,15 +500,8 @@ fn rule(number: u128) -> SystemRule {
 }
 
 fn pool(kind: PoolKind) -> LicencePool {
-    LicencePool {
-        id: PoolId(Uuid::from_u128(77)),
-        name: "pool".to_owned(),
-        kind,
-        capacity: Some(100),
-        overage: 0,
-        is_disabled: false,
-        stamp: stamp(),
-    }
+    let id = PoolId(Uuid::from_u128(77));
+    LicencePool { capacity: Some(100), ..LicencePool::unlimited(id, "pool", kind, stamp()) }
 }
 
 #[cfg(unix)]

@@ -1,0 +1,162 @@
+//! Compaction: where do lines go that no decision looks at any more? Into blocks of many, each one
+//! row of the archive. What follows from them stays in tables of its own.
+
+use std::io::{Read, Write};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::{Value, json};
+
+use loggia_model::Moment;
+
+use super::ledger::{COLUMNS, kind_text, line, line_kind, optional, parsed, pool_kind};
+use super::{Line, StoreError, failed};
+
+/// Lines of one block.
+const BLOCK: u64 = 10_000;
+
+/// Moves the oldest lines that begin before this moment into one block.
+pub(super) fn compact(transaction: &Transaction<'_>, before: Moment) -> Result<u64, StoreError> {
+    // Blocks are whole ranges of numbers: they end where a line is too young.
+    let number = |sql: &str, value: i64| -> Result<Option<i64>, StoreError> {
+        transaction.query_row(sql, [value], |row| row.get(0)).map_err(failed)
+    };
+    let Some(first) = number("SELECT min(sequence) FROM ledger WHERE sequence > ?1", 0)? else {
+        return Ok(0);
+    };
+    let block = i64::try_from(BLOCK).unwrap_or(i64::MAX);
+    let young: Option<i64> = transaction
+        .query_row(
+            "SELECT sequence FROM ledger WHERE sequence < ?1 AND starts >= ?2 \
+             ORDER BY sequence LIMIT 1",
+            params![first.saturating_add(block), before.0],
+            |row| row.get(0),
+        )
+        .optional()
+        .map_err(failed)?;
+    let end = young.unwrap_or(first.saturating_add(block));
+    let mut statement = transaction
+        .prepare(&format!("SELECT {COLUMNS} FROM ledger WHERE sequence < ?1 ORDER BY sequence"))
+        .map_err(failed)?;
+    let mut rows = statement.query([end]).map_err(failed)?;
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        lines.push(line(row)?);
+    }
+    drop(rows);
+    let Some((last, _)) = lines.last() else { return Ok(0) };
+    let last = i64::try_from(*last).unwrap_or(i64::MAX);
+    let count = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+    transaction
+        .execute(
+            "INSERT INTO ledger_archive (first, last, lines, body) VALUES (?1, ?2, ?3, ?4)",
+            params![first, last, i64::try_from(count).unwrap_or(i64::MAX), pack(&lines)?],
+        )
+        .map_err(failed)?;
+    transaction.execute("DELETE FROM ledger WHERE sequence <= ?1", [last]).map_err(failed)?;
+    Ok(count)
+}
+
+/// Lines with numbers above `after`, from blocks and from the ledger.
+pub(super) fn lines(
+    connection: &Connection,
+    after: u64,
+    most: usize,
+) -> Result<Vec<(u64, Line)>, StoreError> {
+    let start = i64::try_from(after).unwrap_or(i64::MAX);
+    let mut found: Vec<(u64, Line)> = Vec::new();
+    let mut statement = connection
+        .prepare("SELECT body FROM ledger_archive WHERE last > ?1 ORDER BY first")
+        .map_err(failed)?;
+    let mut rows = statement.query([start]).map_err(failed)?;
+    while found.len() < most {
+        let Some(row) = rows.next().map_err(failed)? else { break };
+        let body: Vec<u8> = row.get(0).map_err(failed)?;
+        found.extend(unpack(&body)?.into_iter().filter(|(number, _)| *number > after));
+    }
+    found.truncate(most);
+    let rest = i64::try_from(most.saturating_sub(found.len())).unwrap_or(i64::MAX);
+    let mut statement = connection
+        .prepare(&format!(
+            "SELECT {COLUMNS} FROM ledger WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
+        ))
+        .map_err(failed)?;
+    let mut rows = statement.query(params![start, rest]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        found.push(line(row)?);
+    }
+    Ok(found)
+}
+
+/// Lines as compressed JSON: read rarely, by tools that need not know this release.
+fn pack(lines: &[(u64, Line)]) -> Result<Vec<u8>, StoreError> {
+    let mut out = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    for (number, line) in lines {
+        let value = json!({
+            "sequence": number,
+            "key": line.key,
+            "line": line.kind.as_str(),
+            "moment": line.moment.0,
+            "pool": line.pool.text(),
+            "kind": kind_text(line.pool_kind),
+            "meter": line.meter.map(|meter| meter.to_string()),
+            "principal": line.principal,
+            "app": line.app.map(|app| app.text()),
+            "session": line.session.map(|session| session.text()),
+            "entrance": line.entrance,
+            "address": line.address.map(|address| address.to_string()),
+            "device": line.device.map(|device| device.to_string()),
+            "starts": line.from.0,
+            "ends": line.until.map(|until| until.0),
+            "units": line.units,
+            "actor": line.actor,
+            "reason": line.reason,
+        });
+        writeln!(out, "{value}").map_err(corrupt)?;
+    }
+    out.finish().map_err(corrupt)
+}
+
+fn unpack(body: &[u8]) -> Result<Vec<(u64, Line)>, StoreError> {
+    let mut text = String::new();
+    flate2::read::DeflateDecoder::new(body).read_to_string(&mut text).map_err(corrupt)?;
+    text.lines().map(unpack_line).collect()
+}
+
+fn unpack_line(text: &str) -> Result<(u64, Line), StoreError> {
+    let value: Value = serde_json::from_str(text).map_err(corrupt)?;
+    let member = |name: &str| value.get(name).unwrap_or(&Value::Null);
+    let maybe = |name: &str| member(name).as_str().map(str::to_owned);
+    let word = |name: &str| maybe(name).ok_or_else(|| corrupt(format!("no {name} in {text}")));
+    let number = |name: &str| {
+        member(name).as_i64().ok_or_else(|| corrupt(format!("no number {name} in {text}")))
+    };
+    let natural = |name: &str| {
+        member(name).as_u64().ok_or_else(|| corrupt(format!("no number {name} in {text}")))
+    };
+    Ok((
+        natural("sequence")?,
+        Line {
+            key: word("key")?,
+            kind: line_kind(&word("line")?)?,
+            moment: Moment(number("moment")?),
+            pool: parsed("archived line", &word("pool")?)?,
+            pool_kind: pool_kind(&word("kind")?)?,
+            meter: optional("archived line", maybe("meter"))?,
+            principal: word("principal")?,
+            app: optional("archived line", maybe("app"))?,
+            session: optional("archived line", maybe("session"))?,
+            entrance: word("entrance")?,
+            address: optional("archived line", maybe("address"))?,
+            device: optional("archived line", maybe("device"))?,
+            from: Moment(number("starts")?),
+            until: member("ends").as_i64().map(Moment),
+            units: natural("units")?,
+            actor: word("actor")?,
+            reason: word("reason")?,
+        },
+    ))
+}
+
+fn corrupt(error: impl ToString) -> StoreError {
+    StoreError::Corrupt { kind: "archived line", reason: error.to_string() }
+}
