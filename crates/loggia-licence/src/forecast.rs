@@ -44,22 +44,29 @@ pub fn forecast(
     let past = || days.iter().filter(|day| day.day >= since && day.day < today);
     let first = past().map(|day| day.day).min()?;
     let length = today.millis_since(first).div_euclid(DAY).max(1);
+    let rest_of_today = DAY - now.millis_since(today);
     let units = past().map(|day| i128::from(day.units)).sum::<i128>();
     if units == 0 {
         return None;
     }
-    // What comes back on a day to come is what was drawn four weeks before it.
+    // Counted in shares of a day's mean, so that nothing is rounded.
+    let shares = i128::from(length);
+    // What comes back on a day to come is what was drawn four weeks before it, or will have been.
     let returned = |day: Moment| -> i128 {
         if kind != PoolKind::LoginAccess {
             return 0;
         }
         let length = i64::try_from(PASS_RETURN_DAYS).unwrap_or(28).saturating_mul(DAY);
         let used = Moment(day.0.saturating_sub(length));
-        days.iter().filter(|day| day.day == used).map(|day| i128::from(day.units)).sum()
+        if used > today {
+            return units;
+        }
+        let drawn = days.iter().filter(|day| day.day == used).map(|day| i128::from(day.units));
+        let rest =
+            if used == today { units * i128::from(rest_of_today) / i128::from(DAY) } else { 0 };
+        drawn.sum::<i128>() * shares + rest
     };
-    // Counted in shares of a day's mean, so that nothing is rounded.
-    let length = i128::from(length);
-    let mut left = i128::from(left) * length;
+    let mut left = i128::from(left) * shares;
     let end = counters.renews.filter(|_| kind == PoolKind::AnalyzerCapacity);
     for ahead in 0..MOST_DAYS {
         let day = Moment(today.0.saturating_add(ahead * DAY));
@@ -67,8 +74,8 @@ pub fn forecast(
             return None;
         }
         // Of today only the rest is to come.
-        let part = if ahead == 0 { DAY - now.millis_since(today) } else { DAY };
-        left += returned(day) * length;
+        let part = if ahead == 0 { rest_of_today } else { DAY };
+        left += returned(day);
         left -= units * i128::from(part) / i128::from(DAY);
         if left <= 0 {
             return Some(day);

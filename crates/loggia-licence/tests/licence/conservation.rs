@@ -1,6 +1,6 @@
 //! However people come and go, no pool hands out more than it has, and no charge counts twice.
 
-use loggia_licence::{Admission, HolderKey, PASS_RETURN_DAYS, UtcOffset, acquire};
+use loggia_licence::{Admission, HolderKey, LineKind, PASS_RETURN_DAYS, UtcOffset, acquire};
 use loggia_model::Moment;
 use loggia_model::entity::PoolKind;
 use proptest::prelude::*;
@@ -48,9 +48,10 @@ fn pools() -> impl Strategy<Value = Vec<Pool>> {
 /// What of a pool is out at `now`, counted anew from the ledger.
 fn out(house: &House, pool: &Pool, now: Moment) -> u64 {
     let month = house.offset.month_of(now);
-    let lines = house.ledger.iter().filter(|(id, ..)| *id == pool.pool.id);
+    let lines = house.ledger.iter().map(|(_, line)| line);
     lines
-        .filter(|(.., drawn)| match pool.pool.kind {
+        .filter(|line| line.pool == pool.pool.id && line.kind == LineKind::Taken)
+        .filter(|drawn| match pool.pool.kind {
             PoolKind::AnalyzerCapacity => month.contains(drawn.from),
             PoolKind::LoginAccess => {
                 let days = i64::try_from(PASS_RETURN_DAYS).unwrap();
@@ -58,7 +59,7 @@ fn out(house: &House, pool: &Pool, now: Moment) -> u64 {
             }
             _ => true,
         })
-        .map(|(.., drawn)| drawn.units)
+        .map(|drawn| drawn.units)
         .sum()
 }
 
@@ -91,9 +92,9 @@ proptest! {
                         matches!(again, Admission::Covered { pool, .. } if pool == charge.pool);
                     prop_assert!(is_covered, "{:?}", again);
                 }
-                Admission::Covered { until, .. } => {
+                Admission::Covered { until, is_first_today, .. } => {
                     prop_assert!(until.is_none_or(|until| now < until));
-                    prop_assert_eq!(house.ledger.len(), lines);
+                    prop_assert_eq!(house.ledger.len(), lines + usize::from(*is_first_today));
                 }
                 Admission::Refused(refusal) => {
                     prop_assert_eq!(house.ledger.len(), lines);
@@ -104,7 +105,7 @@ proptest! {
                 // A moment later, but on the old view: the key says that it is the same charge.
                 let lines = house.ledger.len();
                 if let Admission::Charge(charge) = acquire(&view, &visit, Moment(now.0 + 5)) {
-                    house.store(&charge);
+                    house.store(&charge, &visit);
                 }
                 prop_assert_eq!(house.ledger.len(), lines);
             }

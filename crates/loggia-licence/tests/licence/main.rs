@@ -4,4 +4,6 @@ mod conservation;
 mod house;
 mod order;
 mod passes;
+mod seats;
+mod shares;
 mod units;

@@ -1,6 +1,6 @@
 //! In which order kinds are tried, and what a refusal says.
 
-use loggia_licence::{Drawn, Visit};
+use loggia_licence::{LineKind, Visit};
 use loggia_model::entity::PoolKind;
 
 use crate::house::{House, at, nobody, people, person, pool, visit, visitor, visitors};
@@ -80,7 +80,8 @@ fn a_seat_outlives_the_rule_that_gave_it() {
 #[test]
 fn a_seat_in_quarantine_serves_nobody() {
     let mut house = House::new(vec![pool("seats", PoolKind::Professional, Some(2))]);
-    house.pools[0].quarantined.push(person(1));
+    let until = Some(at(20, 0));
+    house.by_hand("seats", person(1), LineKind::Quarantined, until, at(8, 0));
     assert_eq!(house.says(&visit(person(1)), at(9, 0)), "LIC-EMPTY seats");
     assert_eq!(house.says(&visit(person(2)), at(9, 0)), "1 of seats");
 }
@@ -106,13 +107,7 @@ fn a_seat_given_by_hand_is_used_at_once() {
     ]);
     let ana = visit(person(1));
     assert_eq!(house.says(&ana, at(9, 0)), "6 of minutes");
-    let seats = house.pools[1].pool.id;
-    let meter = ana.meter(PoolKind::Professional);
-    house.ledger.push((
-        seats,
-        "by hand".to_owned(),
-        Drawn { meter, from: at(9, 1), until: None, units: 1 },
-    ));
+    house.by_hand("seats", person(1), LineKind::Taken, None, at(9, 1));
     assert_eq!(house.says(&ana, at(9, 1)), "covered by seats");
 }
 
