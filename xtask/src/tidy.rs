@@ -19,9 +19,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("loggia-model", &[]),
     ("loggia-rules", &[]),
     ("loggia-licence", &["loggia-model"]),
+    ("loggia-audit", &["loggia-model"]),
     ("loggia-engine", &[]),
     ("loggia-script", &["loggia-engine"]),
-    ("loggia-repository", &["loggia-model", "loggia-rules", "loggia-licence"]),
+    ("loggia-repository", &["loggia-model", "loggia-rules", "loggia-licence", "loggia-audit"]),
     ("loggia-auth", &["loggia-model"]),
     ("loggia-proxy", &["loggia-model", "loggia-auth", "loggia-repository"]),
     ("loggia-qrs", &["loggia-model", "loggia-repository"]),
@@ -29,7 +30,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that know no clock, file, socket, environment, randomness or async.
-const PURE: &[&str] = &["loggia-model", "loggia-rules", "loggia-licence", "loggia-engine"];
+const PURE: &[&str] =
+    &["loggia-model", "loggia-rules", "loggia-licence", "loggia-engine", "loggia-audit"];
 
 /// What a pure crate may not reach through any chain of dependencies.
 const IMPURE_CRATES: &[&str] = &[

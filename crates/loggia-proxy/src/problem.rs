@@ -2,6 +2,8 @@
 //! to the log line, and the one thing to do next. Never a rule's text, nor the name of anything
 //! they may not know.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{self, HeaderValue};
@@ -380,7 +382,7 @@ fn status(code: Code) -> StatusCode {
         | Code::AccInactive => StatusCode::FORBIDDEN,
         // Both look the same: who may not know that something is there learns nothing.
         Code::RuleDenied | Code::EntUnknown => StatusCode::NOT_FOUND,
-        Code::NodeNone => StatusCode::SERVICE_UNAVAILABLE,
+        Code::NodeNone | Code::AuditBlocked => StatusCode::SERVICE_UNAVAILABLE,
         Code::SesTimeout | Code::SesOut | Code::EntLogin => StatusCode::UNAUTHORIZED,
         Code::EntFull | Code::LicAddress => StatusCode::TOO_MANY_REQUESTS,
         #[allow(unreachable_patterns, reason = "codes may be added before their status is")]
@@ -388,11 +390,11 @@ fn status(code: Code) -> StatusCode {
     }
 }
 
-/// A refusal at the entrance, where there may be no caller yet.
+/// A refusal at the entrance, where there may be no caller yet, not told to anybody so far.
 #[must_use]
 pub fn entrance_refusal(
     code: Code,
-    principal: &str,
+    address: IpAddr,
     entrance: &loggia_model::Prefix,
     finding: &str,
     now: Moment,
@@ -403,7 +405,10 @@ pub fn entrance_refusal(
         gate: Gate::Entrance,
         time: now,
         reference: loggia_auth::random_reference().unwrap_or_default(),
-        principal: principal.to_owned(),
+        principal: address.to_string(),
+        is_anonymous: true,
+        session: None,
+        address: Some(address),
         entrance: entrance.clone(),
         app: None,
         finding: finding.to_owned(),
@@ -413,5 +418,4 @@ pub fn entrance_refusal(
         explanation: None,
         version,
     }
-    .logged()
 }

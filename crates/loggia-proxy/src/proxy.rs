@@ -445,14 +445,15 @@ impl Proxy {
 
     /// The refusal of whoever has no session where visitors are not admitted, logged.
     pub(crate) fn asks_to_sign_in(&self, entered: &Entered) -> Refusal {
-        entrance_refusal(
+        let refusal = entrance_refusal(
             Code::EntLogin,
-            &entered.screened.address.to_string(),
+            entered.screened.address,
             &entered.entrance.prefix,
             "no session, and visitors are not admitted",
             self.now(),
             self.shared.repository.site().version(),
-        )
+        );
+        self.shared.repository.refused(refusal)
     }
 
     fn begin_visitor(
@@ -651,12 +652,13 @@ impl Proxy {
         let name = screened.path.segments().first().map(|name| short(name)).unwrap_or_default();
         let refusal = entrance_refusal(
             Code::EntUnknown,
-            &screened.address.to_string(),
+            screened.address,
             &Prefix::default_entrance(),
             &format!("there is no entrance {name:?}"),
             self.now(),
             site.version(),
         );
+        let refusal = self.shared.repository.refused(refusal);
         let problem = Problem::of_refusal(&refusal, &Reader::default());
         self.foreign(&problem, &parts.headers)
     }

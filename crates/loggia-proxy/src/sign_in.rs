@@ -431,12 +431,15 @@ impl Proxy {
     }
 
     fn inactive(&self, entered: &Entered, principal: &Principal, now: Moment) -> Refusal {
-        Refusal {
+        let refusal = Refusal {
             code: Code::AccInactive,
             gate: Gate::Account,
             time: now,
             reference: loggia_auth::random_reference().unwrap_or_default(),
             principal: principal.to_string(),
+            is_anonymous: false,
+            session: None,
+            address: Some(entered.screened.address),
             entrance: entered.entrance.prefix.clone(),
             app: None,
             finding: "signed in, but the account is blocked or inactive".to_owned(),
@@ -445,8 +448,8 @@ impl Proxy {
             offset: UtcOffset::UTC,
             explanation: None,
             version: self.shared().repository.site().version(),
-        }
-        .logged()
+        };
+        self.shared().repository.refused(refusal)
     }
 
     /// Where to go after login: what was asked for if that is ours, else the hub.

@@ -119,12 +119,13 @@ impl Proxy {
     ) -> Passage {
         let refusal = entrance_refusal(
             Code::EntFull,
-            &entered.screened.address.to_string(),
+            entered.screened.address,
             &entered.entrance.prefix,
             finding,
             self.now(),
             self.shared().repository.site().version(),
         );
+        let refusal = self.shared().repository.refused(refusal);
         let mut problem = Problem::of_refusal(&refusal, &entered.reader());
         text.clone_into(&mut problem.text);
         if entered.screened.is_socket && entered.route.need() == Need::Socket {

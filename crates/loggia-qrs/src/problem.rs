@@ -52,8 +52,17 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "REQ-PATH", "there is no such address")
     }
 
+    /// What must not go unrecorded could not be recorded.
+    pub(crate) fn unrecorded() -> Problem {
+        let detail = "the audit trail cannot be written, and so nothing was done";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::AuditBlocked.as_str(), detail)
+    }
+
     /// What a refusal tells to whom it refuses. The finding stays in the log.
     fn refused(status: StatusCode, refusal: &Refusal) -> Problem {
+        if refusal.code == Code::AuditBlocked {
+            return Problem::unrecorded();
+        }
         let detail = match (refusal.code, refusal.gate) {
             (Code::AccInactive, _) => {
                 "your account is inactive; contact your administrator to activate it"
@@ -121,6 +130,9 @@ pub(crate) fn violations(violations: &[Violation]) -> Value {
 impl From<ManageError> for Problem {
     fn from(error: ManageError) -> Problem {
         match error {
+            ManageError::Hidden { refusal, .. } if refusal.code == Code::AuditBlocked => {
+                Problem::unrecorded()
+            }
             ManageError::Hidden { kind, refusal } => {
                 let detail = format!("there is no such {kind}");
                 let mut problem = Problem::new(StatusCode::NOT_FOUND, "REQ-UNKNOWN", detail);
@@ -149,6 +161,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         tracing::error!(error = %error, "the store failed a request: {error}");
         match error {
+            StoreError::AuditBlocked(_) => Problem::unrecorded(),
             StoreError::Full | StoreError::Broken | StoreError::ReadOnly => Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "SRV-STORE",

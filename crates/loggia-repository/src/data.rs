@@ -62,7 +62,7 @@ impl Repository {
             }
         };
         let mut renamed = None;
-        let outcome = self.change(|site| {
+        let outcome = self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before = site.app(app).ok_or_else(|| guard.unknown("app", Some(app.0)))?;
             guard.require(Record::App(before), Action::Update)?;

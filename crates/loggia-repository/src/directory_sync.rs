@@ -158,7 +158,8 @@ impl Repository {
         if let Ok(Merged::Same(user)) = self.merge_one(&self.site(), id, person, new)? {
             return Ok(user);
         }
-        self.change(|site| match self.merge_one(site, id, person, new)? {
+        let caller = Caller::internal(InternalAccount::Repository);
+        self.change(&caller, |site| match self.merge_one(site, id, person, new)? {
             Ok(Merged::Same(user)) => Ok((Vec::new(), user)),
             Ok(Merged::Added(user) | Merged::Changed(user)) => {
                 Ok((vec![Change::PutUser(user.clone())], Arc::new(user)))
@@ -296,7 +297,7 @@ impl Repository {
         let caller = Caller::internal(InternalAccount::Scheduler);
         let ids: Vec<UserId> = people.iter().map(|_| UserId(Uuid::new_v4())).collect();
         let before = &*known;
-        let (users, done, waiting) = self.change(|site| {
+        let (users, done, waiting) = self.change(&caller, |site| {
             let guard = self.enter(site, &caller)?;
             let merging =
                 Merging { site, guard: &guard, store: self, directory, known: before, options };
@@ -351,7 +352,7 @@ impl Repository {
             .collect();
         drop(site);
         for batch in gone.chunks(BATCH) {
-            let (count, failures) = self.change(|site| {
+            let (count, failures) = self.change(&caller, |site| {
                 let guard = self.enter(site, &caller)?;
                 let (mut changes, mut failures) = (Vec::new(), Vec::new());
                 for user in batch.iter().filter_map(|id| site.user(*id)) {
@@ -389,7 +390,8 @@ impl Repository {
         let is_ok = failure.is_none();
         let message = failure.unwrap_or_else(|| in_words(&tally.failures));
         let ended = self.now();
-        let outcome = self.change(|site| {
+        let caller = Caller::internal(InternalAccount::Scheduler);
+        let outcome = self.change(&caller, |site| {
             let mut outcome = SyncOutcome {
                 started,
                 ended,

@@ -112,8 +112,8 @@ impl<'a> Guard<'a> {
         let refusal = self
             .refusal(Code::RuleDenied)
             .found(format!("{action} on {} {id}: {}", record.kind_name(), finding(decision)))
-            .explained(explain::brief(self.site, decision))
-            .logged();
+            .explained(explain::brief(self.site, decision));
+        let refusal = self.site.refused(refusal);
         ManageError::Refused(Box::new(refusal))
     }
 

@@ -57,7 +57,7 @@ impl Repository {
     pub fn hub(&self, caller: &Caller) -> Result<Arc<[HubStream]>, Box<Refusal>> {
         let site = self.site();
         let guard = Guard::new(&site, caller, self.now());
-        guard.account().map_err(|refusal| Box::new(refusal.logged()))?;
+        guard.account().map_err(|refusal| Box::new(site.refused(*refusal)))?;
         let find = || self.kept_hub(&guard, || self.make_hub(&guard));
         Ok(self.inner.recent_hubs.get(&guard, find))
     }
@@ -91,7 +91,7 @@ impl Repository {
     pub fn work(&self, caller: &Caller) -> Result<Vec<HubApp>, Box<Refusal>> {
         let site = self.site();
         let guard = Guard::new(&site, caller, self.now());
-        guard.account().map_err(|refusal| Box::new(refusal.logged()))?;
+        guard.account().map_err(|refusal| Box::new(site.refused(*refusal)))?;
         let Principal::User { id, .. } = &caller.principal else { return Ok(Vec::new()) };
         let own = site.apps().filter(|app| app.owner == *id && !app.is_published()).cloned();
         let mut own = guard.readable(own, |app| Record::App(app).entity());

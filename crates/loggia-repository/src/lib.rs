@@ -66,6 +66,7 @@ pub mod seed;
 pub mod share;
 mod site;
 pub mod store;
+mod trail;
 mod visit;
 
 use std::path::PathBuf;
@@ -99,6 +100,7 @@ pub use guard::finding;
 pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use impact::{Excerpt, Impact, ProposedChange};
 pub use licence::{Alert, Allocation, AllocationStatus, PoolDay};
+pub use loggia_audit;
 pub use loggia_licence::{Counters, LoginTokens, TokenCounters, UserTokens, UtcOffset};
 pub use loggia_rules::{
     Action, Actions, Decision, Entity, Outcome, Outline, OutlineTest, ResourceKind, Severity,
@@ -114,7 +116,8 @@ pub use record::{Resource, pool_kind};
 pub use refusal::{Code, Gate, Refusal, Words};
 pub use resolve::{ANONYMOUS_NAME, ANONYMOUS_VISITOR, environment_pairs};
 pub use site::{CENTRAL_NODE, RuleProblem, RuleProblems, Site, SiteError, compile_rule};
-pub use store::{SessionRow, StoreError};
+pub use store::{SessionRow, StoreError, TrailFilter, TrailOrder};
+pub use trail::{AuditBlocked, Retention, Retired, TrailPage, TrailReport, TrailState};
 pub use visit::{Access, OpenAppError, OpenedApp, VisitInfo};
 
 /// What the repository needs to be told.
@@ -128,6 +131,8 @@ pub struct Settings {
     pub host_name: String,
     /// Most bytes of lists that are kept for requesters whom the rules cannot tell apart.
     pub list_cache_bytes: usize,
+    /// Whether the audit trail keeps addresses at all.
+    pub keeps_addresses: bool,
 }
 
 impl Settings {
@@ -139,6 +144,7 @@ impl Settings {
             offset: UtcOffset::UTC,
             host_name: "localhost".to_owned(),
             list_cache_bytes: 64 << 20,
+            keeps_addresses: true,
         }
     }
 }
@@ -153,6 +159,7 @@ struct Inner {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    trail: Arc<trail::Trail>,
     site: ArcSwap<Site>,
     /// Held from reading the site that a change builds on until the next one is swapped in.
     writing: Mutex<()>,
@@ -187,7 +194,7 @@ impl Repository {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Result<Repository, OpenError> {
-        seed::lay_down(store.as_ref(), clock.now())?;
+        seed::lay_down(store.as_ref(), clock.now(), &settings.host_name)?;
         Repository::inspect(store, clock, settings)
     }
 
@@ -208,8 +215,14 @@ impl Repository {
         settings: Settings,
         site: Arc<Site>,
     ) -> Repository {
+        let node = &settings.host_name;
+        let keeps_addresses = settings.keeps_addresses;
+        let trail = trail::Trail::new(store.clone(), clock.clone(), node, keeps_addresses);
+        let trail = Arc::new(trail);
+        let site = Arc::new(Site::clone(&site).told_to(&trail));
         Repository {
             inner: Arc::new(Inner {
+                trail,
                 lists: audiences::Lists::new(settings.list_cache_bytes),
                 recent_hubs: recent::RecentHubs::new(),
                 store,
@@ -303,7 +316,8 @@ impl Repository {
     /// Replaces the snapshot by what is stored. The writing lock must be held.
     fn load_again(&self) -> Result<(), ManageError> {
         let site = Site::from_stored(self.inner.store.load()?)?;
-        self.swap(site.on_host(&self.inner.settings.host_name));
+        let site = site.on_host(&self.inner.settings.host_name);
+        self.swap(site.told_to(&self.inner.trail));
         Ok(())
     }
 

@@ -32,6 +32,7 @@ use crate::record::Record;
 use crate::refusal::{Code, Refusal};
 use crate::site::{Site, SiteError};
 use crate::store::{Change, StoreError};
+use crate::trail;
 
 pub use app_objects::{ObjectEdit, StoredObject};
 pub use apps::AppEdit;
@@ -219,6 +220,7 @@ impl Repository {
     /// again when another process was faster, so that it never builds on an old site.
     pub(crate) fn change<T>(
         &self,
+        caller: &Caller,
         mut plan: impl FnMut(&Site) -> Plan<T>,
     ) -> Result<T, ManageError> {
         let _writing = self.inner.writing.lock();
@@ -229,10 +231,13 @@ impl Repository {
         }
         loop {
             let site = self.site();
-            let (changes, answer) = plan(&site)?;
+            let (mut changes, answer) = plan(&site)?;
             if changes.is_empty() {
                 return Ok(answer);
             }
+            let told = trail::changes::events(&site, &changes, caller, self.now());
+            let entries = told.into_iter().map(|event| Box::new(self.inner.trail.entry(event)));
+            changes.extend(entries.map(Change::Record));
             // Made before the commit: what cannot be served must not be stored.
             let next = site.after(site.version() + 1, &changes)?;
             match self.inner.store.commit(site.version(), &changes) {
@@ -256,7 +261,9 @@ impl Repository {
         caller: &'a Caller,
     ) -> Result<Guard<'a>, ManageError> {
         let guard = Guard::new(site, caller, self.now());
-        guard.account().map_err(|refusal| ManageError::Refused(Box::new(refusal.logged())))?;
+        guard
+            .account()
+            .map_err(|refusal| ManageError::Refused(Box::new(site.refused(*refusal))))?;
         Ok(guard)
     }
 
@@ -301,7 +308,7 @@ impl Guard<'_> {
         if let Some(decision) = decision {
             refusal = refusal.explained(explain::brief(self.site(), decision));
         }
-        ManageError::Hidden { kind, refusal: Box::new(refusal.logged()) }
+        ManageError::Hidden { kind, refusal: Box::new(self.site().refused(refusal)) }
     }
 
     /// The caller must see the thing and hold `action` on it.
@@ -350,7 +357,8 @@ impl Guard<'_> {
             Principal::Anonymous(_) => None,
         };
         user.ok_or_else(|| {
-            let refusal = self.refusal(Code::RuleDenied).found("visitors own nothing").logged();
+            let refusal = self.refusal(Code::RuleDenied).found("visitors own nothing");
+            let refusal = self.site().refused(refusal);
             ManageError::Refused(Box::new(refusal))
         })
     }

@@ -4,9 +4,10 @@
 mod words;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use loggia_licence::UtcOffset;
-use loggia_model::{AppId, Caller, Moment, Prefix};
+use loggia_model::{AppId, Caller, Moment, Prefix, SessionId};
 use uuid::Uuid;
 
 pub use words::Words;
@@ -38,6 +39,8 @@ pub enum Code {
     EntUnknown,
     /// The entrance has as many visitors as it may have.
     EntFull,
+    /// It cannot be recorded that somebody was refused, or did what must be recorded.
+    AuditBlocked,
 }
 
 /// Which of the five gates refused (`design.md` §2).
@@ -60,6 +63,9 @@ pub struct Refusal {
     pub reference: String,
     /// `DIRECTORY\id`.
     pub principal: String,
+    pub is_anonymous: bool,
+    pub session: Option<SessionId>,
+    pub address: Option<IpAddr>,
     pub entrance: Prefix,
     pub app: Option<AppId>,
     /// What was found, in full. Never shown to a visitor.
@@ -95,6 +101,7 @@ impl Code {
             Code::EntLogin => "ENT-LOGIN",
             Code::EntUnknown => "ENT-UNKNOWN",
             Code::EntFull => "ENT-FULL",
+            Code::AuditBlocked => "AUDIT-BLOCKED",
         }
     }
 }
@@ -140,6 +147,9 @@ impl Refusal {
             time: now,
             reference: reference(),
             principal: caller.principal.to_string(),
+            is_anonymous: caller.is_anonymous(),
+            session: caller.session,
+            address: caller.environment.ip,
             entrance: caller.environment.virtual_proxy.clone(),
             app: None,
             finding: String::new(),
@@ -169,9 +179,8 @@ impl Refusal {
         self
     }
 
-    /// Writes the one log line of this refusal and hands it on.
-    #[must_use]
-    pub fn logged(self) -> Refusal {
+    /// Writes the one log line of this refusal.
+    pub(crate) fn log(&self) {
         let app = self.app.map(|app| app.text());
         tracing::info!(
             target: "loggia::refusal",
@@ -188,7 +197,6 @@ impl Refusal {
             self.gate.as_str(),
             self.finding,
         );
-        self
     }
 }
 

@@ -18,6 +18,7 @@ use uuid::{Uuid, uuid};
 
 use crate::site::CENTRAL_NODE;
 use crate::store::{Change, Store, StoreError, StoredRule, StoredSite};
+use crate::trail;
 
 /// The stream that everybody knows.
 pub const EVERYONE: StreamId = StreamId(shipped::EVERYONE_STREAM);
@@ -36,14 +37,17 @@ pub const REPOSITORY_ACCOUNT: UserId = UserId(uuid!("6c3f1e0a-52a4-4d6e-8f0b-000
 const ACCOUNTS: [&str; 5] = ["sa_repository", "sa_engine", "sa_scheduler", "sa_proxy", "sa_api"];
 
 /// Brings the store's shipped content to this release; does nothing when it is there already.
-pub(crate) fn lay_down(store: &dyn Store, now: Moment) -> Result<(), StoreError> {
+pub(crate) fn lay_down(store: &dyn Store, now: Moment, node: &str) -> Result<(), StoreError> {
     loop {
         let stored = store.load()?;
-        let changes = missing(&stored, shipped::rules(), now);
+        let mut changes = missing(&stored, shipped::rules(), now);
         if changes.is_empty() {
             return Ok(());
         }
-        match store.commit(stored.version, &changes) {
+        let version = stored.version;
+        // Rules that nobody but this release made or raised are told like any others.
+        changes.extend(trail::changes::of_release(stored, &changes, now, node));
+        match store.commit(version, &changes) {
             Ok(_) => return Ok(()),
             Err(StoreError::Stale { .. }) => {}
             Err(error) => return Err(error),

@@ -23,7 +23,9 @@ use loggia_rules::{Checked, Condition, ResourceKind, RuleSet};
 use uuid::uuid;
 
 use crate::record::pool_kind;
+use crate::refusal::Refusal;
 use crate::store::{Change, StoredRule, StoredSite};
+use crate::trail::Trail;
 
 use rule_book::{RuleBook, RuleChanges};
 pub use rule_book::{RuleProblem, RuleProblems, compile_rule};
@@ -56,6 +58,8 @@ pub struct Site {
     rules: Arc<RuleBook>,
     node: Arc<Node>,
     is_served: bool,
+    /// Where refusals are told; none on a site that nobody is refused at.
+    trail: Option<Arc<Trail>>,
 }
 
 /// Objects inside each other are followed outwards so far; sheets hold charts, and a chart may hold
@@ -131,6 +135,7 @@ impl Site {
             tokens: stored.tokens,
             node: Arc::new(central_node("localhost")),
             is_served: false,
+            trail: None,
         })
     }
 
@@ -141,6 +146,25 @@ impl Site {
             self.node = Arc::new(central_node(host_name));
         }
         self
+    }
+
+    /// The same site, whose refusals are told to this trail.
+    #[must_use]
+    pub(crate) fn told_to(mut self, trail: &Arc<Trail>) -> Site {
+        self.trail = Some(trail.clone());
+        self
+    }
+
+    /// Logs a refusal that was decided on this site, and writes it down.
+    #[must_use]
+    pub(crate) fn refused(&self, refusal: Refusal) -> Refusal {
+        match &self.trail {
+            Some(trail) => trail.refused(refusal),
+            None => {
+                refusal.log();
+                refusal
+            }
+        }
     }
 
     /// The same site, from now on served under its version.
@@ -263,7 +287,8 @@ impl Site {
                 // Not part of the snapshot: read from the store when asked for.
                 Change::PutCredential { .. }
                 | Change::PutScript { .. }
-                | Change::PutSeed { .. } => {}
+                | Change::PutSeed { .. }
+                | Change::Record(_) => {}
             }
         }
         if !rules.is_empty() || pools_changed {

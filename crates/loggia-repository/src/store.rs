@@ -15,6 +15,9 @@ use loggia_model::entity::{
 use loggia_model::{
     AppId, Moment, ObjectId, PoolId, RuleId, StreamId, UserDirectoryId, UserId, VirtualProxyId,
 };
+use std::ops::ControlFlow;
+
+use loggia_audit::{Entry, Head, Kind, Row};
 use thiserror::Error;
 
 pub use loggia_licence::{Line, LineKind};
@@ -74,6 +77,26 @@ pub trait Store: Send + Sync {
 
     /// One session that has not expired.
     fn load_session(&self, hash: &str, now: Moment) -> Result<Option<SessionRow>, StoreError>;
+
+    /// Appends to the audit trail, all or nothing, whichever process wrote the row before.
+    fn append_trail(&self, entries: &[Entry]) -> Result<(), StoreError>;
+
+    /// Shows the rows that `filter` picks, in one state of the store, with both ends of the trail,
+    /// which it returns, until `look` has seen enough.
+    fn walk_trail(
+        &self,
+        filter: &TrailFilter,
+        look: &mut dyn FnMut(&Head, Row) -> ControlFlow<()>,
+    ) -> Result<Head, StoreError>;
+
+    /// Takes the rows up to `through` from the oldest end, or forgets the addresses in them, and
+    /// appends `entry`, which says so.
+    fn retire_trail(&self, what: Retire, through: u64, entry: &Entry) -> Result<(), StoreError>;
+
+    /// How far the trail was sent to a place outside; none before the first time.
+    fn trail_sent(&self, place: &str) -> Result<Option<u64>, StoreError>;
+
+    fn note_trail_sent(&self, place: &str, number: u64) -> Result<(), StoreError>;
 
     /// What was written since the change of that number, a bounded part of it at a time.
     fn session_changes(&self, since: i64) -> Result<SessionChanges, StoreError>;
@@ -236,6 +259,45 @@ pub enum Change {
     },
     /// A line of the ledger about something that was done by hand.
     AppendLine(Box<Line>),
+    /// Tells the audit trail, in the same transaction as what it is about.
+    Record(Box<Entry>),
+}
+
+/// Which rows of the audit trail; what is not mentioned is not asked about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrailFilter {
+    /// At or after, and before.
+    pub from: Option<Moment>,
+    pub to: Option<Moment>,
+    /// Any of these; an empty list is every kind.
+    pub kinds: Vec<Kind>,
+    /// `DIRECTORY\\id`, whatever its case.
+    pub principal: Option<String>,
+    pub is_anonymous: Option<bool>,
+    pub session: Option<String>,
+    pub entrance: Option<String>,
+    pub app: Option<String>,
+    pub correlation: Option<String>,
+    /// Numbers beyond this one, and below this one.
+    pub after: Option<u64>,
+    pub before: Option<u64>,
+    pub order: TrailOrder,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrailOrder {
+    #[default]
+    OldestFirst,
+    NewestFirst,
+}
+
+/// What becomes of old rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retire {
+    /// They go.
+    Rows,
+    /// They stay; addresses and what belongs to them go.
+    Addresses,
 }
 
 /// What the engine protocol keeps in an object; opaque here.
@@ -292,6 +354,9 @@ pub enum StoreError {
     /// A value that must be unique or must exist is not.
     #[error("the change breaks the store's rules: {0}")]
     Constraint(String),
+    /// What happens must not go on unrecorded, and it cannot be recorded.
+    #[error("the audit trail cannot be written, and so this was not done: {0}")]
+    AuditBlocked(String),
     #[error("the disk is full")]
     Full,
     /// After a failed write nobody knows what is on the disk: no further write until a restart.

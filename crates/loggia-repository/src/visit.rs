@@ -187,7 +187,8 @@ impl Repository {
         }
         let guard = Guard::new(site, caller, self.now());
         let finding = nodes::why_none(site, caller, app).finding;
-        let refusal = guard.refusal(Code::NodeNone).about(id).found(finding).logged();
+        let refusal = guard.refusal(Code::NodeNone).about(id).found(finding);
+        let refusal = site.refused(refusal);
         Err(OpenAppError::Unplaced { app: id, refusal: Box::new(refusal) })
     }
 
@@ -200,7 +201,7 @@ impl Repository {
     ) -> Result<&'s Arc<App>, OpenAppError> {
         let guard = Guard::new(site, caller, self.now());
         if let Err(refusal) = guard.account() {
-            let refusal = Box::new(refusal.about(id).logged());
+            let refusal = Box::new(site.refused(refusal.about(id)));
             return Err(OpenAppError::Blocked { app: id, refusal });
         }
         let (decision, finding) = match site.app(id) {
@@ -216,7 +217,7 @@ impl Repository {
         };
         let explanation = explain::brief(site, &decision);
         let refusal = guard.refusal(Code::RuleDenied).about(id).found(finding);
-        let refusal = Box::new(refusal.explained(explanation).logged());
+        let refusal = Box::new(site.refused(refusal.explained(explanation)));
         Err(OpenAppError::Hidden { app: id, decision: Box::new(decision), refusal })
     }
 
@@ -252,7 +253,7 @@ impl Repository {
                 refusal.renews = renews;
                 refusal.pools = pools;
                 refusal.offset = self.inner.settings.offset;
-                OpenAppError::Unlicensed { app, refusal: Box::new(refusal.logged()) }
+                OpenAppError::Unlicensed { app, refusal: Box::new(site.refused(refusal)) }
             }
         }
     }

@@ -1,17 +1,19 @@
 //! Changes tried out on a copy of the site: with every check of the real use cases, and nothing
 //! stored.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use loggia_audit::{Entry, Head, Row};
 use loggia_model::{AppId, Caller, Moment, ObjectId, UserId};
 
 use super::ProposedChange;
 use crate::manage::{ManageError, Violation};
 use crate::store::{
-    Change, Charged, Decide, Ledger, Line, ObjectProperties, SessionChanges, SessionRow, Store,
-    StoreError, StoredSite,
+    Change, Charged, Decide, Ledger, Line, ObjectProperties, Retire, SessionChanges, SessionRow,
+    Store, StoreError, StoredSite, TrailFilter,
 };
 use crate::{Repository, Settings, Site, VirtualProxyEdit};
 
@@ -199,7 +201,8 @@ impl Store for DraftStore {
             return Err(StoreError::Stale { expected, found: *version });
         }
         *version += 1;
-        self.changes.lock().extend_from_slice(changes);
+        let real = changes.iter().filter(|change| !matches!(change, Change::Record(_)));
+        self.changes.lock().extend(real.cloned());
         Ok(*version)
     }
 
@@ -236,6 +239,31 @@ impl Store for DraftStore {
 
     fn lines(&self, after: u64, most: usize) -> Result<Vec<(u64, Line)>, StoreError> {
         self.stored.lines(after, most)
+    }
+
+    fn append_trail(&self, _: &[Entry]) -> Result<(), StoreError> {
+        // What was only tried out did not happen.
+        Ok(())
+    }
+
+    fn walk_trail(
+        &self,
+        _: &TrailFilter,
+        _: &mut dyn FnMut(&Head, Row) -> ControlFlow<()>,
+    ) -> Result<Head, StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+
+    fn retire_trail(&self, _: Retire, _: u64, _: &Entry) -> Result<(), StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+
+    fn trail_sent(&self, _: &str) -> Result<Option<u64>, StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+
+    fn note_trail_sent(&self, _: &str, _: u64) -> Result<(), StoreError> {
+        Err(StoreError::ReadOnly)
     }
 
     fn save_sessions(&self, _: &[SessionRow], _: &[String]) -> Result<(), StoreError> {

@@ -371,7 +371,8 @@ fn touched(before: &Site, change: &Change) -> Option<Entity> {
         | Change::PutSeed { .. }
         | Change::PutTokens(_)
         | Change::ExpectSeatLine { .. }
-        | Change::AppendLine(_) => return None,
+        | Change::AppendLine(_)
+        | Change::Record(_) => return None,
     };
     Some(Entity::new(kind, id))
 }

@@ -186,7 +186,7 @@ impl Repository {
         user: UserId,
         decide: impl Fn(&SeatDraft<'_>) -> Result<Option<Line>, ManageError>,
     ) -> Result<Option<Allocation>, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let pool =
                 site.pool(pool).ok_or_else(|| guard.unknown("licence pool", Some(pool.0)))?;

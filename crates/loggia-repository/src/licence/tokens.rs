@@ -36,7 +36,7 @@ impl Repository {
         caller: &Caller,
         tokens: Option<u64>,
     ) -> Result<TokenCounters, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let any = any_pool(&guard);
             guard.require_on_draft(Record::Pool(&any), Action::Update)?;

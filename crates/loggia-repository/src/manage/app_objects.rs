@@ -101,7 +101,7 @@ impl Repository {
         edit: ObjectEdit,
     ) -> Result<StoredObject, ManageError> {
         let id = ObjectId(Uuid::new_v4());
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let record = site.app(app).ok_or_else(|| guard.unknown("app", Some(app.0)))?;
             guard.visible(Record::App(record))?;
@@ -150,7 +150,7 @@ impl Repository {
         basis: Option<Moment>,
         edit: ObjectEdit,
     ) -> Result<StoredObject, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before = site.object(id).ok_or_else(|| guard.unknown("app object", Some(id.0)))?;
             let mut object = AppObject::clone(before);
@@ -221,7 +221,7 @@ impl Repository {
     /// Deletes an object with everything inside it: a chart that stayed behind would be on no sheet
     /// any more, so that rules about the sheet would no longer hide it.
     pub fn delete_object(&self, caller: &Caller, id: ObjectId) -> Result<(), ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let object = site.object(id).ok_or_else(|| guard.unknown("app object", Some(id.0)))?;
             guard.require(Record::AppObject(object), Action::Delete)?;
@@ -242,7 +242,7 @@ impl Repository {
         action: Action,
         mark: impl Fn(&mut AppObject) -> Result<(), ManageError>,
     ) -> Result<Arc<AppObject>, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before = site.object(id).ok_or_else(|| guard.unknown("app object", Some(id.0)))?;
             guard.require(Record::AppObject(before), action)?;
@@ -274,8 +274,8 @@ impl Repository {
         let version = guard.site().version();
         let refusal = Refusal::new(caller, guard.now(), version, Gate::Licence, Code::LicNone)
             .about(object.app)
-            .found("analyzer access does not create, edit or publish sheets")
-            .logged();
+            .found("analyzer access does not create, edit or publish sheets");
+        let refusal = guard.site().refused(refusal);
         Err(ManageError::Refused(Box::new(refusal)))
     }
 }

@@ -50,7 +50,7 @@ impl Repository {
         edit: AppEdit,
     ) -> Result<Arc<App>, ManageError> {
         let id = id.unwrap_or_else(|| AppId(Uuid::new_v4()));
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let mut app = App {
                 id,
@@ -84,7 +84,7 @@ impl Repository {
         basis: Option<Moment>,
         edit: AppEdit,
     ) -> Result<Arc<App>, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before = site.app(id).ok_or_else(|| guard.unknown("app", Some(id.0)))?;
             let mut app = App::clone(before);
@@ -110,7 +110,7 @@ impl Repository {
         stream: StreamId,
         name: Option<String>,
     ) -> Result<Arc<App>, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before = site.app(id).ok_or_else(|| guard.unknown("app", Some(id.0)))?;
             guard.require(Record::App(before), Action::Publish)?;
@@ -140,7 +140,7 @@ impl Repository {
 
     /// Takes an app out of its stream, back to its owner's work.
     pub fn unpublish_app(&self, caller: &Caller, id: AppId) -> Result<Arc<App>, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before = site.app(id).ok_or_else(|| guard.unknown("app", Some(id.0)))?;
             guard.require(Record::App(before), Action::Publish)?;
@@ -164,7 +164,7 @@ impl Repository {
 
     /// Deletes an app with its objects, script and data.
     pub fn delete_app(&self, caller: &Caller, id: AppId) -> Result<(), ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let app = site.app(id).ok_or_else(|| guard.unknown("app", Some(id.0)))?;
             guard.require(Record::App(app), Action::Delete)?;
@@ -194,7 +194,7 @@ impl Repository {
         id: AppId,
         text: &str,
     ) -> Result<(), ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before = site.app(id).ok_or_else(|| guard.unknown("app", Some(id.0)))?;
             guard.visible(Record::App(before))?;

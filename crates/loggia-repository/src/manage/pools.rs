@@ -94,7 +94,7 @@ impl Repository {
         edit: PoolEdit,
     ) -> Result<Saved<Arc<LicencePool>>, ManageError> {
         let id = id.unwrap_or_else(|| PoolId(Uuid::new_v4()));
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let kind = edit.kind.unwrap_or(PoolKind::AnalyzerCapacity);
             let mut pool = LicencePool::unlimited(id, "", kind, guard.stamp());
@@ -125,7 +125,7 @@ impl Repository {
         basis: Option<Moment>,
         edit: PoolEdit,
     ) -> Result<Saved<Arc<LicencePool>>, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before = site.pool(id).ok_or_else(|| guard.unknown("licence pool", Some(id.0)))?;
             let mut pool = LicencePool::clone(before);
@@ -147,7 +147,7 @@ impl Repository {
     /// Deletes a pool that no licence rule names. What it served stays in the ledger, and seats that
     /// were held are taken away, with the quarantine that is usual there.
     pub fn delete_pool(&self, caller: &Caller, id: PoolId) -> Result<(), ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let pool = site.pool(id).ok_or_else(|| guard.unknown("licence pool", Some(id.0)))?;
             guard.require(Record::Pool(pool), Action::Delete)?;

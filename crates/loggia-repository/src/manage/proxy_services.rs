@@ -59,7 +59,7 @@ impl Repository {
         basis: Option<Moment>,
         edit: ProxyServiceEdit,
     ) -> Result<Saved<Arc<ProxyService>>, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before =
                 site.proxy(id).ok_or_else(|| guard.unknown("proxy service", Some(id.0)))?;

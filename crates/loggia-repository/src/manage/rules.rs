@@ -88,7 +88,7 @@ impl Repository {
     ) -> Result<Saved<SystemRule>, ManageError> {
         let id = id.unwrap_or_else(|| RuleId(Uuid::new_v4()));
         self.refuse_early(caller, blank(id, NO_STAMP), &edit)?;
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let mut rule = blank(id, guard.stamp());
             apply(&mut rule, edit.clone());
@@ -121,7 +121,7 @@ impl Repository {
         if let Some(before) = before.filter(is_open) {
             self.refuse_early(caller, before, &edit)?;
         }
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let stored = site.stored_rule(id).ok_or_else(|| guard.unknown("rule", Some(id.0)))?;
             let before = &stored.rule;
@@ -173,7 +173,7 @@ impl Repository {
 
     /// Deletes a rule; what it granted is gone at once.
     pub fn delete_rule(&self, caller: &Caller, id: RuleId) -> Result<(), ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let rule = site.rule(id).ok_or_else(|| guard.unknown("rule", Some(id.0)))?;
             guard.require(Record::Rule(rule), Action::Delete)?;

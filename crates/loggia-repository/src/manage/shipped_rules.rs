@@ -26,7 +26,7 @@ impl Repository {
     /// enabled, and its tags, stay as they are; rules of the site's own are not touched, and
     /// nothing that was deleted comes back, because that could open what somebody has shut.
     pub fn reset_shipped_rules(&self, caller: &Caller) -> Result<ShippedReset, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             // Whoever may change no rule learns nothing about which ones were edited.
             let any = rules::blank(RuleId(Uuid::nil()), guard.stamp());

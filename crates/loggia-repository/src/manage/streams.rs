@@ -48,7 +48,7 @@ impl Repository {
         edit: StreamEdit,
     ) -> Result<Arc<Stream>, ManageError> {
         let id = id.unwrap_or_else(|| StreamId(Uuid::new_v4()));
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let mut stream = Stream {
                 id,
@@ -76,7 +76,7 @@ impl Repository {
         basis: Option<Moment>,
         edit: StreamEdit,
     ) -> Result<Arc<Stream>, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before = site.stream(id).ok_or_else(|| guard.unknown("stream", Some(id.0)))?;
             let mut stream = Stream::clone(before);
@@ -95,7 +95,7 @@ impl Repository {
 
     /// Deletes a stream that holds no app.
     pub fn delete_stream(&self, caller: &Caller, id: StreamId) -> Result<(), ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let stream = site.stream(id).ok_or_else(|| guard.unknown("stream", Some(id.0)))?;
             guard.require(Record::Stream(stream), Action::Delete)?;

@@ -86,7 +86,7 @@ impl Repository {
         edit: UserDirectoryEdit,
     ) -> Result<Arc<UserDirectory>, ManageError> {
         let id = id.unwrap_or_else(|| UserDirectoryId(Uuid::new_v4()));
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let kind = edit.kind.unwrap_or(DirectoryKind::Generic);
             let mut directory = preset(kind, id, guard.stamp());
@@ -109,7 +109,7 @@ impl Repository {
         basis: Option<Moment>,
         edit: UserDirectoryEdit,
     ) -> Result<Arc<UserDirectory>, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before = site
                 .user_directory(id)
@@ -154,7 +154,7 @@ impl Repository {
         caller: &Caller,
         id: UserDirectoryId,
     ) -> Result<(), ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let directory = site
                 .user_directory(id)

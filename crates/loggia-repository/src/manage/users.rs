@@ -58,7 +58,7 @@ impl Repository {
         edit: UserEdit,
     ) -> Result<Arc<User>, ManageError> {
         let id = id.unwrap_or_else(|| UserId(Uuid::new_v4()));
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             // Who may make no user learns nothing about how one is made.
             let key = match &edit.key {
@@ -95,7 +95,7 @@ impl Repository {
         basis: Option<Moment>,
         edit: UserEdit,
     ) -> Result<Arc<User>, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before = site.user(id).ok_or_else(|| guard.unknown("user", Some(id.0)))?;
             let mut user = User::clone(before);
@@ -122,7 +122,7 @@ impl Repository {
 
     /// Deletes a user who owns nothing.
     pub fn delete_user(&self, caller: &Caller, id: UserId) -> Result<(), ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let user = site.user(id).ok_or_else(|| guard.unknown("user", Some(id.0)))?;
             guard.require(Record::User(user), Action::Delete)?;
@@ -155,7 +155,7 @@ impl Repository {
         }
         let caller = Caller::internal(loggia_model::InternalAccount::Repository);
         let id = UserId(Uuid::new_v4());
-        self.change(|site| {
+        self.change(&caller, |site| {
             let guard = self.enter(site, &caller)?;
             let mut user = match site.user_by_key(key) {
                 Some(user) if is_current(user) => return Ok((Vec::new(), user.clone())),
@@ -186,7 +186,7 @@ impl Repository {
     /// Replaces a local user's password by its hash. Whoever sets the password of a person with
     /// roles could act in these roles, so that needs *change role* as well.
     pub fn set_password(&self, caller: &Caller, id: UserId, hash: &str) -> Result<(), ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let user = site.user(id).ok_or_else(|| guard.unknown("user", Some(id.0)))?;
             guard.require(Record::User(user), Action::Update)?;

@@ -69,7 +69,7 @@ impl Repository {
         edit: VirtualProxyEdit,
     ) -> Result<Saved<Arc<VirtualProxy>>, ManageError> {
         let id = id.unwrap_or_else(|| VirtualProxyId(Uuid::new_v4()));
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let mut entrance = VirtualProxy { id, ..crate::seed::new_entrance(guard.stamp()) };
             apply(&mut entrance, edit.clone());
@@ -104,7 +104,7 @@ impl Repository {
         basis: Option<Moment>,
         edit: VirtualProxyEdit,
     ) -> Result<Saved<Arc<VirtualProxy>>, ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let before =
                 site.virtual_proxy(id).ok_or_else(|| guard.unknown("virtual proxy", Some(id.0)))?;
@@ -162,7 +162,7 @@ impl Repository {
         caller: &Caller,
         id: VirtualProxyId,
     ) -> Result<(), ManageError> {
-        self.change(|site| {
+        self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let entrance =
                 site.virtual_proxy(id).ok_or_else(|| guard.unknown("virtual proxy", Some(id.0)))?;

@@ -87,6 +87,9 @@ impl Refusal {
                 "Many visitors",
                 "As many visitors as this entrance takes are here. Please come back later.".into(),
             ),
+            Code::AuditBlocked => {
+                ("Not now", "This hub cannot do that at the moment. Please try again later.".into())
+            }
         };
         Words { title, text }
     }
@@ -145,7 +148,7 @@ mod tests {
     use super::*;
     use crate::refusal::Gate;
 
-    const CODES: [Code; 13] = [
+    const CODES: [Code; 14] = [
         Code::LicNone,
         Code::LicEmpty,
         Code::LicAnonKind,
@@ -159,6 +162,7 @@ mod tests {
         Code::EntLogin,
         Code::EntUnknown,
         Code::EntFull,
+        Code::AuditBlocked,
     ];
 
     /// 2026-11-24T14:30:00Z

@@ -98,7 +98,7 @@ impl Repository {
         place: SharedPlace,
         choice: &Choice,
     ) -> Result<Shared<AudienceState>, ManageError> {
-        self.change(|site| self.plan_audience(site, caller, place, choice))
+        self.change(caller, |site| self.plan_audience(site, caller, place, choice))
     }
 
     /// What [`Repository::set_audience`] would answer; stores nothing.

@@ -117,7 +117,7 @@ impl Repository {
         id: StreamId,
         is_public: bool,
     ) -> Result<Shared<PublicStream>, ManageError> {
-        self.change(|site| self.plan_public(site, caller, id, is_public))
+        self.change(caller, |site| self.plan_public(site, caller, id, is_public))
     }
 
     /// What [`Repository::set_stream_public`] would answer; stores nothing.

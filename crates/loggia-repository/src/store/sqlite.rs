@@ -13,7 +13,9 @@ mod group_commit;
 mod ledger;
 mod migration;
 mod record;
+mod trail;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,11 +25,12 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
+use loggia_audit::{Entry, Head, Key, Row};
 use loggia_model::{AppId, Moment, ObjectId, UserId};
 
 use super::{
-    Change, Charged, Decide, Ledger, Line, ObjectProperties, SessionChanges, SessionRow, Store,
-    StoreError, StoredRule, StoredSite,
+    Change, Charged, Decide, Ledger, Line, ObjectProperties, Retire, SessionChanges, SessionRow,
+    Store, StoreError, StoredRule, StoredSite, TrailFilter,
 };
 use group_commit::GroupCommit;
 use ledger::{SqliteLedger, append, charge};
@@ -43,6 +46,8 @@ pub struct SqliteStore {
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     is_read_only: bool,
+    /// Seals the end of the audit trail.
+    audit_key: Option<Key>,
     /// Set after a write that failed in an unknown state; see [`StoreError::Broken`].
     is_broken: AtomicBool,
     charges: GroupCommit,
@@ -72,12 +77,20 @@ impl SqliteStore {
         Ok(SqliteStore::over(path, connection, true))
     }
 
+    /// Seals the audit trail with this key, which is kept elsewhere.
+    #[must_use]
+    pub fn sealed_by(mut self, key: Key) -> SqliteStore {
+        self.audit_key = Some(key);
+        self
+    }
+
     fn over(path: &Path, connection: Connection, is_read_only: bool) -> SqliteStore {
         SqliteStore {
             path: path.to_owned(),
             writer: Mutex::new(connection),
             readers: Mutex::new(Vec::new()),
             is_read_only,
+            audit_key: None,
             is_broken: AtomicBool::new(false),
             charges: GroupCommit::default(),
         }
@@ -166,8 +179,15 @@ impl Store for SqliteStore {
             if found != expected {
                 return Err(StoreError::Stale { expected, found });
             }
+            let mut told = Vec::new();
             for change in changes {
-                apply(transaction, change)?;
+                match change {
+                    Change::Record(entry) => told.push(Entry::clone(entry)),
+                    change => apply(transaction, change)?,
+                }
+            }
+            if !told.is_empty() {
+                trail::append(transaction, &told, self.audit_key.as_ref()).map_err(blocked)?;
             }
             let next = found + 1;
             transaction
@@ -349,6 +369,31 @@ impl Store for SqliteStore {
             }
             Ok(changes)
         })
+    }
+
+    fn append_trail(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        self.write(|transaction| trail::append(transaction, entries, self.audit_key.as_ref()))
+    }
+
+    fn walk_trail(
+        &self,
+        filter: &TrailFilter,
+        look: &mut dyn FnMut(&Head, Row) -> ControlFlow<()>,
+    ) -> Result<Head, StoreError> {
+        self.read(|connection| trail::walk(connection, filter, look))
+    }
+
+    fn retire_trail(&self, what: Retire, through: u64, entry: &Entry) -> Result<(), StoreError> {
+        let key = self.audit_key.as_ref();
+        self.write(|transaction| trail::retire(transaction, what, through, entry, key))
+    }
+
+    fn trail_sent(&self, place: &str) -> Result<Option<u64>, StoreError> {
+        self.read(|connection| trail::sent(connection, place))
+    }
+
+    fn note_trail_sent(&self, place: &str, number: u64) -> Result<(), StoreError> {
+        self.write(|transaction| trail::note_sent(transaction, place, number))
     }
 
     fn load_sessions(&self, now: Moment) -> Result<Vec<SessionRow>, StoreError> {
@@ -651,6 +696,8 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
             Err(StoreError::Stale { expected: version, found: version })
         }
         Change::AppendLine(line) => append(transaction, line).map(|_| ()),
+        // Appended together, after everything else.
+        Change::Record(_) => Ok(()),
     }
 }
 
@@ -670,6 +717,15 @@ fn delete(transaction: &Transaction<'_>, table: &str, id: &str) -> Result<(), St
         .execute([id])
         .map_err(failed)?;
     Ok(())
+}
+
+/// What a change meets that the trail cannot take.
+fn blocked(error: StoreError) -> StoreError {
+    match error {
+        // Nobody knows what is on the disk, which is worse.
+        StoreError::Broken => StoreError::Broken,
+        error => StoreError::AuditBlocked(error.to_string()),
+    }
 }
 
 /// Our word for what SQLite reports.

@@ -6,12 +6,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{StoreError, failed};
 
 /// Step `n` is entry `n - 1`.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_user_directories.sql"),
     include_str!("migrations/0003_proxy_services.sql"),
     include_str!("migrations/0004_shared_sessions.sql"),
     include_str!("migrations/0005_ledger_lines.sql"),
+    include_str!("migrations/0006_audit.sql"),
 ];
 
 /// The schema number of this release.

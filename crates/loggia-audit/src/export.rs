@@ -1,0 +1,1 @@
+//! In what shapes do rows leave the house?
