@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use loggia_model::{Moment, Principal, SessionEnd, SessionId, VirtualProxyId};
 use parking_lot::Mutex;
@@ -28,6 +29,7 @@ pub struct Session {
     pub attributes: Box<[(String, String)]>,
     /// How its holder proved who they are; none for visitors.
     pub proof: Option<Box<Proof>>,
+    agent: OnceLock<Arc<str>>,
     pub(crate) hash: SessionHash,
     last_active: AtomicI64,
     timeout_millis: AtomicI64,
@@ -61,6 +63,8 @@ pub(crate) struct Stored {
     started: Moment,
     #[serde(default)]
     address: Option<IpAddr>,
+    #[serde(default)]
+    agent: Option<Box<str>>,
     #[serde(default)]
     attributes: Box<[(String, String)]>,
     #[serde(default)]
@@ -97,6 +101,7 @@ impl Session {
             csrf: from.csrf,
             started: from.now,
             address: from.address,
+            agent: OnceLock::new(),
             attributes: from.attributes,
             proof: from.proof,
             hash: from.hash,
@@ -121,6 +126,7 @@ impl Session {
             csrf: CsrfToken::parse(&stored.csrf),
             started: stored.started,
             address: stored.address,
+            agent: stored.agent.map_or_else(OnceLock::new, |agent| OnceLock::from(Arc::from(agent))),
             attributes: stored.attributes,
             proof: stored.proof,
             hash,
@@ -142,6 +148,7 @@ impl Session {
             csrf: (*self.csrf).into(),
             started: self.started,
             address: self.address,
+            agent: self.agent().map(Box::from),
             attributes: self.attributes.clone(),
             proof: self.proof.clone(),
             last_active: self.last_active(),
@@ -156,6 +163,18 @@ impl Session {
     #[must_use]
     pub fn method(&self) -> Option<&str> {
         self.proof.as_ref().map(|proof| proof.method.as_str())
+    }
+
+    /// Browser, system and device that it was first used with; none before that.
+    #[must_use]
+    pub fn agent(&self) -> Option<&str> {
+        self.agent.get().map(|agent| &**agent)
+    }
+
+    /// Notes what the session is used with; the first word stays. Text that many share is kept once
+    /// by whoever gives it.
+    pub fn note_agent(&self, agent: impl FnOnce() -> Arc<str>) {
+        self.agent.get_or_init(agent);
     }
 
     /// Whether an app was opened in it, so that it counts for the limit of parallel sessions.

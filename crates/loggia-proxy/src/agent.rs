@@ -1,5 +1,10 @@
 //! What the user agent says about a browser: the environment attributes of `spec/access.md` §1.5.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
 /// Operating system, device and browser, in the words that rules compare with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
@@ -18,6 +23,29 @@ impl Agent {
     pub fn parse(header: &str) -> Agent {
         let text = header.get(..MAX_LENGTH).unwrap_or(header);
         Agent { os: os(text), device: device(text), browser: browser(text) }
+    }
+}
+
+/// Texts that many sessions share, each kept once.
+#[derive(Debug, Default)]
+pub(crate) struct Agents(Mutex<HashSet<Arc<str>>>);
+
+/// More kinds of browsers than there are, and few enough for whoever makes versions up.
+const MOST_AGENTS: usize = 1_000;
+
+impl Agents {
+    /// `Chrome 140, Windows, Default`.
+    pub(crate) fn text(&self, agent: &Agent) -> Arc<str> {
+        let text = format!("{}, {}, {}", agent.browser, agent.os, agent.device);
+        let mut known = self.0.lock();
+        if let Some(same) = known.get(text.as_str()) {
+            return Arc::clone(same);
+        }
+        let text: Arc<str> = text.into();
+        if known.len() < MOST_AGENTS {
+            known.insert(Arc::clone(&text));
+        }
+        text
     }
 }
 

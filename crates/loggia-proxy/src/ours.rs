@@ -44,6 +44,18 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// The refusal of a change that was asked for by script, without what only a page of ours and
+    /// a client that knows its session can send along; none where it is there.
+    #[must_use]
+    pub fn refuse_unproven(&self, entered: &Entered, headers: &HeaderMap) -> Option<Response> {
+        let guest = entered.guest.as_ref()?;
+        let has_proof = is_token_of(guest, header_token(headers))
+            || has_xrf_key(&entered.screened.query, headers);
+        self.refuse_forged(entered, headers, guest, Demand::Proof, has_proof)
+    }
+}
+
 /// Whether a page of ours sent the request, as far as `demand` wants that known.
 pub(crate) fn is_ours(
     entered: &Entered,

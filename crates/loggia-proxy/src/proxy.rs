@@ -23,6 +23,7 @@ use loggia_repository::{Code, Refusal, Repository, Site};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::agent::Agents;
 use crate::admit::{Admission, Ask, Presented, admit};
 use crate::cookie;
 use crate::credential::{Claimed, OutsideKeys, Presence, TICKET};
@@ -93,6 +94,7 @@ pub(crate) struct Shared {
     pub(crate) on_upgrade: Box<OnUpgrade>,
     pub(crate) limiter: Limiter,
     visitor_key: VisitorKey,
+    agents: Agents,
 }
 
 /// Told who the visitor was and who they have become.
@@ -163,6 +165,7 @@ impl Proxy {
                 on_upgrade: from.on_upgrade,
                 limiter: Limiter::default(),
                 visitor_key: from.visitor_key,
+                agents: Agents::default(),
             }),
         }
     }
@@ -537,14 +540,15 @@ impl Proxy {
 
     fn seat(&self, entered: &mut Entered, session: Arc<Session>) {
         let screened = &entered.screened;
+        session.note_agent(|| self.shared.agents.text(&screened.agent));
         let request_type = match entered.route {
             Route::Socket(_) => "WebSocket",
             Route::Hub { .. } | Route::App { .. } => "Http",
             _ => "Api",
         };
-        let context = match entered.route {
-            Route::Qrs(_) => RequestContext::Console,
-            _ => RequestContext::Hub,
+        let context = match entered.route.is_console() {
+            true => RequestContext::Console,
+            false => RequestContext::Hub,
         };
         let environment = Environment {
             ip: Some(screened.address),

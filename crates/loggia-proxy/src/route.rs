@@ -45,6 +45,14 @@ pub enum Route {
     AppApi {
         app: String,
     },
+    /// `api/v1/sessions`: who is here.
+    LiveSessions,
+    /// `api/v1/sessions/{id}`: one of them, and its end.
+    LiveSession {
+        id: String,
+    },
+    /// `api/v1/visitors`: who came, by day.
+    VisitorDays,
     /// The repository interface; the path without the entrance.
     Qrs(String),
     /// A built file, the same for everybody.
@@ -162,6 +170,9 @@ impl Route {
             | Route::OtherSessions
             | Route::HubApi
             | Route::AppApi { .. }
+            | Route::LiveSessions
+            | Route::LiveSession { .. }
+            | Route::VisitorDays
             | Route::Qrs(_)
             | Route::Content(_) => Need::Caller,
         }
@@ -169,6 +180,15 @@ impl Route {
 }
 
 impl Route {
+    /// Whether it is for whoever looks after the server: rules about the console hold there.
+    #[must_use]
+    pub fn is_console(&self) -> bool {
+        matches!(
+            self,
+            Route::Qrs(_) | Route::LiveSessions | Route::LiveSession { .. } | Route::VisitorDays
+        )
+    }
+
     /// Whether it is about signing in or out.
     #[must_use]
     pub fn is_approach(&self) -> bool {
@@ -216,6 +236,9 @@ fn route(segments: &[String], is_socket: bool) -> Route {
         ("qps", [word]) if word.eq_ignore_ascii_case("csrftoken") => Route::CsrfToken,
         ("qps", [word]) if word.eq_ignore_ascii_case("restarted") => Route::Restarted,
         ("api", ["v1", "hub"]) => Route::HubApi,
+        ("api", ["v1", "sessions"]) => Route::LiveSessions,
+        ("api", ["v1", "sessions", id]) => Route::LiveSession { id: (*id).to_owned() },
+        ("api", ["v1", "visitors"]) => Route::VisitorDays,
         ("api", ["v1", "apps", app]) => Route::AppApi { app: (*app).to_owned() },
         ("qrs", rest) => {
             let mut segments = vec!["qrs".to_owned()];

@@ -40,8 +40,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use loggia_model::{AppId, Caller, Moment, Principal, SessionEnd};
-use loggia_repository::{Repository, VisitInfo};
+use loggia_model::{AppId, Caller, Moment, Principal, SessionEnd, SessionId};
+use loggia_repository::{Access, Repository, VisitInfo};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -128,6 +128,16 @@ pub trait Host: Send + Sync {
 
     /// A request was computed for that long.
     fn has_computed(&self, spent: Duration);
+}
+
+/// An app that somebody has open on a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenVisit {
+    pub session: Option<SessionId>,
+    pub app: AppId,
+    pub since: Moment,
+    /// What covers the visit; the last unit of an idle one may have run out.
+    pub access: Access,
 }
 
 /// Why a socket was closed, with the close code to send.
@@ -302,6 +312,13 @@ impl Engine {
         };
         self.detach(&cell, &socket, reason, ttl);
         reason
+    }
+
+    /// The apps that are open now, one for each socket, in no order.
+    #[must_use]
+    pub fn visits(&self) -> Vec<OpenVisit> {
+        let sockets = self.shared.cells().into_iter().flat_map(|cell| cell.sockets.list());
+        sockets.filter_map(|socket| socket.view().visit(socket.caller.session)).collect()
     }
 
     /// Copies a visitor's selections to the person who has just signed in: to that person's open

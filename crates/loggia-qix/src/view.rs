@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use loggia_model::entity::{App, AppObject, Stream};
-use loggia_model::{AppId, Caller, Moment, ObjectId};
+use loggia_model::{AppId, Caller, Moment, ObjectId, SessionId};
 use loggia_repository::{
     Access, Action, Actions, Code, Conflict, ManageError, ObjectEdit, OpenAppError, OpenedApp,
     Refusal, Repository, Resource, VisitInfo,
@@ -21,7 +21,7 @@ use crate::fault::Fault;
 use crate::handle::Target;
 use crate::method::Call;
 use crate::session::Socket;
-use crate::{CloseReason, Shared, frame, queue, timestamp};
+use crate::{CloseReason, OpenVisit, Shared, frame, queue, timestamp};
 
 /// The rights that a layout names, with the words that clients know.
 const PRIVILEGES: [(Action, &str); 8] = [
@@ -51,6 +51,7 @@ struct Opened {
     privileges: Vec<&'static str>,
     /// Milliseconds of the moment when the next licence unit is due, as far as is known here.
     covered_until: AtomicI64,
+    since: Moment,
     /// What covers the visit, or would if it went on.
     access: Mutex<Access>,
     caller: Caller,
@@ -122,6 +123,17 @@ impl View {
         self.app().is_some_and(|open| open.id == app)
     }
 
+    /// What is open, for whoever looks after the server.
+    pub(crate) fn visit(&self, session: Option<SessionId>) -> Option<OpenVisit> {
+        let opened = self.opened.as_ref()?;
+        Some(OpenVisit {
+            session,
+            app: opened.app.id,
+            since: opened.since,
+            access: *opened.access.lock(),
+        })
+    }
+
     pub(crate) fn app(&self) -> Option<&Arc<App>> {
         self.opened.as_ref().map(|opened| &opened.app)
     }
@@ -181,7 +193,7 @@ impl View {
     ) -> View {
         match shared.repository.would_open_app(caller, app, visit) {
             Ok(opened) => match View::of(shared, caller, &opened, Unit::Unknown) {
-                Ok(view) => view,
+                Ok(view) => view.as_of(self),
                 Err(_) => self.lost_by(Why::Unreadable, Loss::Access),
             },
             Err(OpenAppError::Unlicensed { refusal, .. }) => {
@@ -268,6 +280,7 @@ impl View {
                 stream: opened.stream.clone(),
                 privileges: privileges(caller, opened.may),
                 covered_until: AtomicI64::new(until),
+                since: shared.now(),
                 access: Mutex::new(opened.access),
                 caller: caller.clone(),
                 repository: shared.repository.clone(),
@@ -276,6 +289,14 @@ impl View {
             children,
             lost: None,
         })
+    }
+
+    /// The view of what has been open for as long as in `before`.
+    fn as_of(mut self, before: &View) -> View {
+        if let (Some(opened), Some(before)) = (&mut self.opened, &before.opened) {
+            opened.since = before.since;
+        }
+        self
     }
 
     fn lost_by(&self, why: Why, what: Loss) -> View {

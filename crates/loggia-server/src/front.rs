@@ -27,7 +27,7 @@ use crate::hub_frames::HubFrames;
 use crate::listen::Peer;
 use crate::operator::Counts;
 use crate::tls::Certificates;
-use crate::{pages, socket, web};
+use crate::{live, pages, socket, web};
 
 /// Everything that requests are answered from.
 pub struct Front {
@@ -138,6 +138,9 @@ impl Front {
             }
             Route::HubApi => pages::hub_api(self, entered, headers),
             Route::AppApi { app } => pages::app_api(self, entered, headers, app).await,
+            Route::LiveSessions => live::list(self, entered, headers),
+            Route::LiveSession { id } => live::one(self, entered, &method, headers, id),
+            Route::VisitorDays => self.nothing_here(entered, headers),
             Route::Login => self.proxy.login(entered, &method, headers, body).await,
             Route::Logout => self.proxy.logout(entered, &method, headers, body).await,
             Route::LoggedOut => self.proxy.logged_out(entered),
@@ -286,6 +289,7 @@ fn is_read_only(route: &Route) -> bool {
             | Route::OtherSessions
             | Route::Personal
             | Route::SamlAssertion
+            | Route::LiveSession { .. }
             | Route::Qrs(_)
             | Route::Nothing
     )

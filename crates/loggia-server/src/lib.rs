@@ -23,6 +23,7 @@ mod explain;
 pub mod front;
 mod hub_bodies;
 mod hub_frames;
+mod live;
 pub mod listen;
 pub mod log_lines;
 mod operator;
