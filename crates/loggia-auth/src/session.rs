@@ -126,7 +126,9 @@ impl Session {
             csrf: CsrfToken::parse(&stored.csrf),
             started: stored.started,
             address: stored.address,
-            agent: stored.agent.map_or_else(OnceLock::new, |agent| OnceLock::from(Arc::from(agent))),
+            agent: stored
+                .agent
+                .map_or_else(OnceLock::new, |agent| OnceLock::from(Arc::from(agent))),
             attributes: stored.attributes,
             proof: stored.proof,
             hash,

@@ -23,8 +23,8 @@ use loggia_repository::{Code, Refusal, Repository, Site};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::agent::Agents;
 use crate::admit::{Admission, Ask, Presented, admit};
+use crate::agent::Agents;
 use crate::cookie;
 use crate::credential::{Claimed, OutsideKeys, Presence, TICKET};
 use crate::edge::{Network, Screened, screen};

@@ -36,8 +36,13 @@ pub(crate) fn list(front: &Front, entered: &Entered, headers: &HeaderMap) -> Res
         (Ok(skip), Ok(take)) => (skip, take.min(MOST)),
         (Err(name), _) | (_, Err(name)) => {
             let text = format!("{name} must be a whole number.");
-            let problem =
-                Problem::new(StatusCode::BAD_REQUEST, "REQ-QUERY", "Bad request", &text, front.now());
+            let problem = Problem::new(
+                StatusCode::BAD_REQUEST,
+                "REQ-QUERY",
+                "Bad request",
+                &text,
+                front.now(),
+            );
             return front.proxy.refuse(entered, &problem, headers);
         }
     };
@@ -45,9 +50,9 @@ pub(crate) fn list(front: &Front, entered: &Entered, headers: &HeaderMap) -> Res
     sessions.retain(|session| {
         look.may(session.entrance, Action::Read)
             && query.get("entrance").is_none_or(|prefix| look.prefix(session) == prefix)
-            && query.get("user").is_none_or(|user| {
-                session.principal.to_string().eq_ignore_ascii_case(user)
-            })
+            && query
+                .get("user")
+                .is_none_or(|user| session.principal.to_string().eq_ignore_ascii_case(user))
     });
     sessions.sort_by_key(|session| (std::cmp::Reverse(session.last_active()), session.id));
     let total = sessions.len();
@@ -80,8 +85,13 @@ pub(crate) fn one(
             }
             if !look.may(session.entrance, Action::Update) {
                 let text = "You may see this session, but not end it.";
-                let problem =
-                    Problem::new(StatusCode::FORBIDDEN, "RULE-DENIED", "Not allowed", text, front.now());
+                let problem = Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "RULE-DENIED",
+                    "Not allowed",
+                    text,
+                    front.now(),
+                );
                 let finding = "no rule lets the caller change the session's entrance";
                 problem.log("rules", &look.guest.caller.principal.to_string(), finding);
                 return front.proxy.refuse(entered, &problem, headers);
@@ -169,8 +179,11 @@ impl<'a> Look<'a> {
 
     /// An app that the caller may not know is there without its name.
     fn show_visit(&self, visit: &OpenVisit) -> Value {
-        let decision =
-            self.front.repository.decide(&self.guest.caller, &Resource::App(visit.app), Action::Read);
+        let decision = self.front.repository.decide(
+            &self.guest.caller,
+            &Resource::App(visit.app),
+            Action::Read,
+        );
         let app = self.site.app(visit.app).filter(|_| decision.is_allowed());
         json!({
             "id": app.map(|app| app.id),
@@ -181,7 +194,7 @@ impl<'a> Look<'a> {
     }
 
     fn show_licence(&self, access: Access) -> Value {
-        let Access::Held { pool, kind, until } = access else { return Value::Null };
+        let Access::Held { pool, kind, until, .. } = access else { return Value::Null };
         json!({
             "kind": pool_kind(kind).to_string(),
             "pool": { "id": pool, "name": self.site.pool(pool).map(|pool| &pool.name) },

@@ -13,12 +13,13 @@ use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
 use http::request::Parts;
 use loggia_auth::{AddressBlock, Session};
-use loggia_model::VisitorId;
+use loggia_model::{DeviceHash, VisitorId};
 use loggia_proxy::problem::Problem;
 use loggia_proxy::route::SocketName;
 use loggia_proxy::{Entered, Guest, Proxy};
 use loggia_qix::{CloseReason, Connection, Host, full_notice, sign_in_notice};
 use loggia_repository::VisitInfo;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite;
@@ -26,7 +27,6 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tracing::debug;
 
 use crate::front::Front;
-use crate::pages::visit_info;
 
 /// Longest message that a client may send, in bytes. Answers may be longer.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
@@ -165,11 +165,15 @@ impl Host for Behind {
     fn take_place(&self) -> VisitInfo {
         let place = self.proxy.sessions().take_place(&self.session, self.proxy.now());
         self.took_place.store(place.is_taken, Ordering::Relaxed);
-        VisitInfo { visitor: self.browser, ..visit_info(&place) }
+        VisitInfo { parallel_sessions: place.others, place_wait: place.wait, ..self.visit_info() }
     }
 
     fn visit_info(&self) -> VisitInfo {
-        VisitInfo { visitor: self.browser, ..VisitInfo::default() }
+        VisitInfo {
+            visitor: self.browser,
+            device: self.session.agent().map(device),
+            ..VisitInfo::default()
+        }
     }
 
     fn give_place_back(&self) {
@@ -188,6 +192,12 @@ impl Host for Behind {
             self.proxy.charge_address(self.session.entrance, block, spent);
         }
     }
+}
+
+/// What tells devices apart in the ledger, without saying what they are.
+fn device(agent: &str) -> DeviceHash {
+    let digest = Sha256::digest(agent.as_bytes());
+    DeviceHash(digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)))
 }
 
 /// Says why nothing is served, and closes.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use loggia_model::entity::{AnonymousMode, VisitorCookie};
-use loggia_model::{PoolId, SessionEnd};
-use loggia_repository::VirtualProxyEdit;
-use serde_json::json;
+use loggia_model::{PoolId, SessionEnd, UserId};
+use loggia_repository::{PoolEdit, RuleEdit, UserEdit, VirtualProxyEdit};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{APP, Hub, Person, Socket, server_itself};
@@ -223,4 +223,126 @@ async fn twenty_six_active_minutes_are_five_units() {
     pass(6);
     socket.ask(40, 1, "ClearAll", json!([])).await;
     assert_eq!(minutes(&hub), 36);
+}
+
+#[tokio::test]
+async fn one_address_cannot_drain_the_pool() {
+    let (hub, pass) = timed().await;
+    let edit = PoolEdit {
+        capacity: Some(Some(1_000)),
+        units_per_address_per_hour: Some(Some(3)),
+        ..PoolEdit::default()
+    };
+    let pool = PoolId(Uuid::from_u128(20));
+    hub.repository().update_pool(&server_itself(), pool, None, edit).unwrap();
+    for _ in 0..3 {
+        drop(open(&hub.visitor().await).await);
+    }
+    // A fourth browser without a cookie, and then one that throws its cookie away.
+    let fourth = hub.visitor().await;
+    let mut socket = fourth.socket(&format!("/public/app/{APP}"), &[]).await.unwrap();
+    let refused = socket.ask(1, -1, "OpenDoc", json!([APP.to_string()])).await;
+    assert_eq!(refused["error"]["parameter"], "LIC-EMPTY", "{refused}");
+    assert_eq!(minutes(&hub), 18);
+    pass(61);
+    drop(open(&hub.visitor().await).await);
+    assert_eq!(minutes(&hub), 24, "an hour later there are units again");
+}
+
+/// The answer to a script that knows its session.
+async fn by_script(person: &mut Person, method: &str, path: &str) -> crate::support::Answer {
+    let key = "0123456789abcdef";
+    let headers = [("X-Qlik-Xrfkey", key)];
+    person.send(method, &format!("{path}?xrfkey={key}"), &headers, "").await
+}
+
+async fn live(person: &mut Person) -> Vec<Value> {
+    let answer = person.get("/api/v1/sessions").await.json();
+    assert_eq!(answer["total"], answer["sessions"].as_array().unwrap().len());
+    answer["sessions"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn whoever_looks_after_an_entrance_sees_who_is_here_and_ends_sessions_at_once() {
+    let (hub, pass) = timed().await;
+    let mut root = hub.user("root", "").await;
+    let mut visitor = hub.somebody();
+    let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36";
+    visitor.send("GET", "/public/hub", &[("User-Agent", agent)], "").await;
+    let mut socket = open(&visitor).await;
+    pass(2);
+    let shown = live(&mut root).await;
+    assert_eq!(shown[0]["isOwn"], true, "latest active first: {shown:?}");
+    let theirs = &shown[1];
+    assert_eq!(theirs["userDirectory"], "NONE");
+    assert_eq!(theirs["isAnonymous"], true);
+    assert_eq!(theirs["address"], "127.0.0.1");
+    assert_eq!(theirs["agent"], "Chrome 140.0, Linux, Default");
+    assert_eq!(theirs["entrance"]["prefix"], "public");
+    assert_eq!(theirs["idleSeconds"], 120);
+    assert_eq!(theirs["apps"][0]["name"], "Sales");
+    assert_eq!(theirs["apps"][0]["since"], "2026-11-24T08:00:00.000Z");
+    let licence = &theirs["apps"][0]["licence"];
+    assert_eq!(licence["kind"], "License.AnalyzerTimeAccessType");
+    assert_eq!(licence["pool"]["name"], "AnalyzerCapacity");
+    assert_eq!(licence["until"], "2026-11-24T08:06:00.000Z");
+
+    let path = format!("/api/v1/sessions/{}", theirs["id"].as_str().unwrap());
+    let forged = root.send("DELETE", &path, &[], "").await;
+    assert_eq!((forged.status, forged.code().as_str()), (403, "REQ-CSRF"));
+    assert_eq!(by_script(&mut root, "DELETE", &path).await.status, 200);
+    let last = loop {
+        let frame = socket.next().await.expect("a last word");
+        if frame["params"]["severity"] == "fatal" {
+            break frame;
+        }
+    };
+    assert_eq!(last["method"], "OnSessionClosed");
+    assert_eq!(socket.next().await, None, "the socket is closed");
+    assert_eq!(live(&mut root).await.len(), 1);
+    assert_eq!(by_script(&mut root, "DELETE", &path).await.status, 404);
+}
+
+#[tokio::test]
+async fn sessions_are_shown_as_the_rules_say_and_never_to_visitors() {
+    let hub = Hub::start().await;
+    let id = {
+        let mut visitor = hub.visitor().await;
+        let rules = hub.repository().rules(&server_itself()).unwrap();
+        let root = rules.iter().find(|rule| rule.name == "RootAdmin").unwrap();
+        let open = RuleEdit {
+            name: Some("Everything to everybody".into()),
+            condition: Some("true".into()),
+            resource_filter: Some("VirtualProxy_*".into()),
+            actions: Some(root.actions),
+            category: Some(root.category),
+            context: Some(0),
+            ..RuleEdit::default()
+        };
+        let opened = hub.repository().create_rule(&server_itself(), None, open).unwrap();
+        let asked = visitor.get("/public/api/v1/sessions").await;
+        assert_eq!(asked.status, 404, "{}", asked.body);
+        let own = hub.running.front.proxy.sessions().all()[0].id;
+        let path = format!("/public/api/v1/sessions/{own}");
+        assert_eq!(
+            by_script(&mut visitor, "DELETE", &path).await.status,
+            404,
+            "not even one's own"
+        );
+        hub.repository().delete_rule(&server_itself(), opened.value.id).unwrap();
+        own
+    };
+    let mut ana = hub.user("ana", "").await;
+    assert_eq!(ana.get("/api/v1/sessions").await.status, 404);
+    let path = format!("/api/v1/sessions/{id}");
+    assert_eq!(by_script(&mut ana, "DELETE", &path).await.status, 404);
+    let auditor = UserEdit { roles: Some(vec!["AuditAdmin".into()]), ..UserEdit::default() };
+    let user = UserId(Uuid::from_u128(11));
+    hub.repository().update_user(&server_itself(), user, None, auditor).unwrap();
+    let shown = live(&mut ana).await;
+    assert_eq!(shown.len(), 2);
+    assert!(shown.iter().all(|session| session["mayEnd"] == false));
+    let refused = by_script(&mut ana, "DELETE", &path).await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "RULE-DENIED"));
+    assert_eq!(hub.sessions(), 2);
 }
