@@ -280,7 +280,7 @@ impl Engine {
                     let _ = outgoing.send(frame::fatal(method, message, &now)).await;
                     break CloseReason::Session(end);
                 }
-                queued = queued.recv() => match queued {
+                queued = queued.recv() => match queued.map(|queued| *queued) {
                     Some(Outgoing::Frame(frame)) => {
                         backlog.fetch_sub(frame.len(), Ordering::Relaxed);
                         // A client that does not read must not outlive its session.
@@ -416,7 +416,7 @@ impl Engine {
             cells.remove(&waiting.key);
             waiting.post(Job::Stop);
         }
-        let cell = Cell::start(key.clone(), &self.shared);
+        let cell = Arc::new(Cell::new(key.clone()));
         cell.attach(socket.clone());
         cells.insert(key, cell.clone());
         Ok((cell, false))

@@ -3,8 +3,8 @@
 
 use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use loggia_model::{AppId, Moment, Principal};
@@ -33,9 +33,9 @@ pub(crate) struct Cell {
     pub(crate) key: Key,
     pub(crate) sockets: Sockets,
     session: RwLock<Session>,
-    /// A channel keeps room for dozens of jobs from the first on, and most sessions are idle: the
-    /// room is for addresses.
-    queue: mpsc::UnboundedSender<Box<Job>>,
+    /// Begun with the session's first request, since many never make one. A channel keeps room for
+    /// dozens of jobs from the first on: it is room for addresses.
+    queue: OnceLock<mpsc::UnboundedSender<Box<Job>>>,
     /// Grows with each attach, so that an old timer does not end a session taken up again.
     generation: AtomicU64,
 }
@@ -59,23 +59,38 @@ pub(crate) enum Job {
 }
 
 impl Cell {
-    /// Makes an engine session and starts its queue.
-    pub(crate) fn start(key: Key, shared: &Arc<Shared>) -> Arc<Cell> {
-        let (queue, jobs) = mpsc::unbounded_channel();
-        let cell = Arc::new(Cell {
+    pub(crate) fn new(key: Key) -> Cell {
+        Cell {
             key,
             sockets: Sockets::default(),
             session: RwLock::default(),
-            queue,
+            queue: OnceLock::new(),
             generation: AtomicU64::new(0),
-        });
-        tokio::spawn(run(cell.clone(), shared.clone(), jobs));
-        cell
+        }
     }
 
+    /// Queues a request. The first one starts the queue, so this is called on the runtime.
+    fn ask(self: &Arc<Cell>, shared: &Arc<Shared>, job: Job) {
+        let queue = self.queue.get_or_init(|| {
+            let (queue, jobs) = mpsc::unbounded_channel();
+            tokio::spawn(run(self.clone(), shared.clone(), jobs));
+            queue
+        });
+        let _ = queue.send(Box::new(job));
+    }
+
+    /// Queues what concerns only sessions that have done something: the others have nothing open
+    /// that could change.
     pub(crate) fn post(&self, job: Job) {
+        let queue = match &job {
+            // A queue that nobody empties: it must not be started after this.
+            Job::Stop => Some(self.queue.get_or_init(|| mpsc::unbounded_channel().0)),
+            _ => self.queue.get(),
+        };
         // The queue ends only after `Stop`, when nobody waits for an answer any more.
-        let _ = self.queue.send(Box::new(job));
+        if let Some(queue) = queue {
+            let _ = queue.send(Box::new(job));
+        }
     }
 
     pub(crate) fn attach(&self, socket: Arc<Socket>) {
@@ -104,7 +119,7 @@ impl Cell {
 }
 
 /// Takes in a frame: answers at once what cannot or must not wait, and queues the rest.
-pub(crate) fn receive(shared: &Arc<Shared>, cell: &Cell, socket: &Arc<Socket>, text: &str) {
+pub(crate) fn receive(shared: &Arc<Shared>, cell: &Arc<Cell>, socket: &Arc<Socket>, text: &str) {
     let request = match Request::parse(text) {
         Ok(request) => request,
         Err(bad) => {
@@ -144,7 +159,7 @@ pub(crate) fn receive(shared: &Arc<Shared>, cell: &Cell, socket: &Arc<Socket>, t
             return;
         }
     }
-    cell.post(Job::Request { socket: socket.clone(), request, is_cancelled });
+    cell.ask(shared, Job::Request { socket: socket.clone(), request, is_cancelled });
 }
 
 async fn run(cell: Arc<Cell>, shared: Arc<Shared>, mut jobs: mpsc::UnboundedReceiver<Box<Job>>) {

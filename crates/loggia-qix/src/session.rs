@@ -48,7 +48,7 @@ pub(crate) struct Socket {
     pub(crate) pending: Mutex<HashMap<String, Arc<AtomicBool>>>,
     /// What `ConfigureReload` asked for: whether script errors are kept for `GetProgress`.
     pub(crate) keeps_errors: AtomicBool,
-    outbox: mpsc::UnboundedSender<Outgoing>,
+    outbox: mpsc::UnboundedSender<Box<Outgoing>>,
     backlog: Arc<AtomicUsize>,
 }
 
@@ -80,7 +80,7 @@ impl Socket {
         caller: Caller,
         login_uri: Option<String>,
         host: Arc<dyn Host>,
-        outbox: mpsc::UnboundedSender<Outgoing>,
+        outbox: mpsc::UnboundedSender<Box<Outgoing>>,
         backlog: Arc<AtomicUsize>,
     ) -> Socket {
         Socket {
@@ -104,12 +104,12 @@ impl Socket {
     /// Queues a frame. A socket that is gone loses it, which is what going away means.
     pub(crate) fn send(&self, frame: String) {
         self.backlog.fetch_add(frame.len(), Ordering::Relaxed);
-        let _ = self.outbox.send(Outgoing::Frame(frame));
+        let _ = self.outbox.send(Box::new(Outgoing::Frame(frame)));
     }
 
     /// Queues the last frame.
     pub(crate) fn end(&self, frame: String, reason: crate::CloseReason) {
-        let _ = self.outbox.send(Outgoing::Last(frame, reason));
+        let _ = self.outbox.send(Box::new(Outgoing::Last(frame, reason)));
     }
 
     /// The object interface of `target` on this socket.

@@ -9,7 +9,7 @@ use axum::extract::FromRequestParts;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt};
 use http::StatusCode;
 use http::request::Parts;
 use loggia_auth::{AddressBlock, Session};
@@ -226,24 +226,17 @@ async fn converse(
     engine: loggia_qix::Engine,
     connection: Box<Connection>,
     sink: SplitSink<WebSocket, Message>,
-    stream: SplitStream<WebSocket>,
+    mut stream: SplitStream<WebSocket>,
 ) {
-    let (incoming_sender, incoming) = mpsc::channel::<String>(QUEUE);
     let (outgoing, outgoing_receiver) = mpsc::channel::<String>(QUEUE);
     let last_heard = Heard::new(Some(Instant::now()));
-    let frames = futures_util::stream::unfold(incoming, |mut incoming| async move {
-        incoming.recv().await.map(|frame| (frame, incoming))
-    });
-    let (stop_reading, stopped) = tokio::sync::oneshot::channel::<()>();
-    let reading = read(stream, incoming_sender, &last_heard, stopped);
-    let serving = async move {
-        let reason = engine.serve(connection, frames, outgoing).await;
-        // Nothing more is taken from the client; the writer ends with the engine's sender.
-        drop(stop_reading);
-        reason
-    };
+    let mut reader = Reader::new(&mut stream, &last_heard);
+    // Nothing more is taken from the client once the engine is done; the writer ends with the
+    // engine's sender.
+    let serving = engine.serve(connection, reader.frames(), outgoing);
     let writing = write(sink, outgoing_receiver, &last_heard);
-    let ((violation, stream), reason, sink) = tokio::join!(reading, serving, writing);
+    let (reason, sink) = tokio::join!(serving, writing);
+    let violation = reader.violation;
     let code = match (reason, violation) {
         (CloseReason::ClientLeft, Some(violation)) => violation.code(),
         _ => reason.code(),
@@ -301,53 +294,61 @@ impl Violation {
     }
 }
 
-/// Hands text frames on until the client or the engine ends, and gives the stream back.
-async fn read(
-    mut stream: SplitStream<WebSocket>,
-    incoming: mpsc::Sender<String>,
-    last_heard: &Heard,
-    stopped: tokio::sync::oneshot::Receiver<()>,
-) -> (Option<Violation>, SplitStream<WebSocket>) {
-    let violation = hand_on(&mut stream, incoming, last_heard, stopped).await;
-    (violation, stream)
+/// What a client says, frame by frame.
+struct Reader<'a> {
+    stream: &'a mut SplitStream<WebSocket>,
+    last_heard: &'a Heard,
+    since: Instant,
+    pings: u32,
+    /// Why nothing more is read.
+    violation: Option<Violation>,
 }
 
-async fn hand_on(
-    stream: &mut SplitStream<WebSocket>,
-    incoming: mpsc::Sender<String>,
-    last_heard: &Heard,
-    mut stopped: tokio::sync::oneshot::Receiver<()>,
-) -> Option<Violation> {
-    let (mut since, mut pings) = (Instant::now(), 0_u32);
-    loop {
-        let message = tokio::select! {
-            message = stream.next() => message,
-            _ = &mut stopped => return None,
-        };
-        let message = match message? {
-            Ok(message) => message,
-            Err(error) => return Violation::of(&error),
-        };
-        let now = Instant::now();
-        *last_heard.lock() = Some(now);
-        match message {
-            Message::Text(text) => {
-                *last_heard.lock() = None;
-                if incoming.send(text.to_string()).await.is_err() {
+impl<'a> Reader<'a> {
+    fn new(stream: &'a mut SplitStream<WebSocket>, last_heard: &'a Heard) -> Reader<'a> {
+        Reader { stream, last_heard, since: Instant::now(), pings: 0, violation: None }
+    }
+
+    /// The text frames, until the client ends or does what no client may.
+    fn frames(&mut self) -> impl Stream<Item = String> + Send {
+        futures_util::stream::unfold(self, |reader| async move {
+            let frame = reader.next().await?;
+            Some((frame, reader))
+        })
+    }
+
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            // Whoever takes a frame is back for the next one when it is dealt with.
+            *self.last_heard.lock() = Some(Instant::now());
+            let message = match self.stream.next().await? {
+                Ok(message) => message,
+                Err(error) => {
+                    self.violation = Violation::of(&error);
                     return None;
                 }
-                *last_heard.lock() = Some(Instant::now());
-            }
-            Message::Close(_) => return None,
-            Message::Binary(_) => return Some(Violation::Binary),
-            // Pings are answered below us.
-            Message::Ping(_) | Message::Pong(_) => {
-                if now - since > PING {
-                    (since, pings) = (now, 0);
+            };
+            match message {
+                Message::Text(text) => {
+                    *self.last_heard.lock() = None;
+                    return Some(text.to_string());
                 }
-                pings += 1;
-                if pings > MAX_PINGS {
-                    return Some(Violation::Flood);
+                Message::Close(_) => return None,
+                Message::Binary(_) => {
+                    self.violation = Some(Violation::Binary);
+                    return None;
+                }
+                // Pings are answered below us.
+                Message::Ping(_) | Message::Pong(_) => {
+                    let now = Instant::now();
+                    if now - self.since > PING {
+                        (self.since, self.pings) = (now, 0);
+                    }
+                    self.pings += 1;
+                    if self.pings > MAX_PINGS {
+                        self.violation = Some(Violation::Flood);
+                        return None;
+                    }
                 }
             }
         }
