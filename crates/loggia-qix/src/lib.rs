@@ -36,7 +36,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
@@ -238,7 +238,7 @@ impl Engine {
         &self,
         connection: impl Into<Box<Connection>>,
         incoming: impl Stream<Item = String> + Send,
-        outgoing: mpsc::Sender<String>,
+        outgoing: mpsc::Sender<Box<str>>,
     ) -> CloseReason {
         let Connection { caller, app, identity, ttl, mut ended, login_uri, logout_uri, host } =
             *connection.into();
@@ -248,16 +248,13 @@ impl Engine {
             address: self.address(app.as_deref()),
             identity: identity.unwrap_or_default(),
         };
-        let (outbox, mut queued) = mpsc::unbounded_channel();
-        let backlog = Arc::new(AtomicUsize::new(0));
         let number = self.shared.last_socket.fetch_add(1, Ordering::Relaxed) + 1;
-        let socket =
-            Arc::new(Socket::new(number, caller, login_uri, host, outbox, backlog.clone()));
+        let socket = Arc::new(Socket::new(number, caller, login_uri, host));
         let (cell, is_attached) = match self.attach(key, &socket) {
             Ok(attached) => attached,
             Err(error) => {
                 let frame = self.turned_away(&socket, error);
-                let _ = outgoing.send(frame).await;
+                let _ = outgoing.send(frame.into()).await;
                 return CloseReason::TooManySessions;
             }
         };
@@ -270,23 +267,22 @@ impl Engine {
 
         let mut incoming = std::pin::pin!(incoming);
         let reason = loop {
-            let is_open = backlog.load(Ordering::Relaxed) < MAX_BACKLOG_BYTES
-                && socket.pending.lock().len() < MAX_PENDING;
+            let is_open =
+                socket.backlog() < MAX_BACKLOG_BYTES && socket.pending.lock().len() < MAX_PENDING;
             tokio::select! {
                 biased;
                 end = session_end(&mut ended) => {
                     let (method, message) = end_notification(end);
                     let now = timestamp::iso(self.shared.now());
-                    let _ = outgoing.send(frame::fatal(method, message, &now)).await;
+                    let _ = outgoing.send(frame::fatal(method, message, &now).into()).await;
                     break CloseReason::Session(end);
                 }
-                queued = queued.recv() => match queued.map(|queued| *queued) {
-                    Some(Outgoing::Frame(frame)) => {
-                        backlog.fetch_sub(frame.len(), Ordering::Relaxed);
+                queued = socket.queued() => match queued {
+                    Outgoing::Frame(frame) => {
                         // A client that does not read must not outlive its session.
                         tokio::select! {
                             biased;
-                            sent = outgoing.send(frame) => {
+                            sent = outgoing.send(frame.into()) => {
                                 if sent.is_err() {
                                     break CloseReason::ClientLeft;
                                 }
@@ -294,11 +290,10 @@ impl Engine {
                             end = session_end(&mut ended) => break CloseReason::Session(end),
                         }
                     }
-                    Some(Outgoing::Last(frame, reason)) => {
-                        let _ = outgoing.send(frame).await;
+                    Outgoing::Last(frame, reason) => {
+                        let _ = outgoing.send(frame.into()).await;
                         break reason;
                     }
-                    None => break CloseReason::ClientLeft,
                 },
                 text = incoming.next(), if is_open => match text {
                     Some(text) => {

@@ -254,12 +254,12 @@ fn perform(shared: &Arc<Shared>, cell: &Cell, job: Job) {
             let Some(document) = &mut session.document else { return };
             if document.app == carried.app {
                 let effects = carried.restore(document);
-                cell.sockets.push(session.document.as_ref(), &effects, None);
+                cell.sockets.push(session.document.as_deref(), &effects, None);
             }
         }
         Job::Refresh(app) => {
             let mut session = cell.session.write();
-            if session.document.as_ref().is_some_and(|document| document.app == app) {
+            if session.document.as_deref().is_some_and(|document| document.app == app) {
                 for socket in cell.sockets.list() {
                     refresh(shared, &mut session, &socket);
                 }
@@ -272,7 +272,7 @@ fn perform(shared: &Arc<Shared>, cell: &Cell, job: Job) {
                 && let Ok(loaded) = shared.apps.load(&shared.repository, app)
             {
                 let effects = document.swap(loaded);
-                cell.sockets.push(session.document.as_ref(), &effects, None);
+                cell.sockets.push(session.document.as_deref(), &effects, None);
             }
         }
         Job::Left(number) => {
@@ -280,7 +280,7 @@ fn perform(shared: &Arc<Shared>, cell: &Cell, job: Job) {
             let Some(document) = &mut session.document else { return };
             if document.modal.as_ref().is_some_and(|modal| modal.socket == number) {
                 let effects = document.end_modal(false);
-                cell.sockets.push(session.document.as_ref(), &effects, None);
+                cell.sockets.push(session.document.as_deref(), &effects, None);
             }
         }
         Job::Stop => {}
@@ -340,7 +340,7 @@ fn run_change(
     let outcome = guarded(row.name, || change(call, &mut session));
     match outcome {
         Ok((value, effects)) => {
-            let document = session.document.as_ref();
+            let document = session.document.as_deref();
             let handles = call.socket.stale_handles(document, &effects);
             cell.sockets.push(document, &effects, Some(call.socket.number));
             (Ok(value), handles)
@@ -395,7 +395,7 @@ fn refresh(shared: &Arc<Shared>, session: &mut Session, socket: &Arc<Socket>) {
             effects = effects.and(document.forget(&id));
         }
     }
-    let handles = socket.stale_handles(session.document.as_ref(), &effects);
+    let handles = socket.stale_handles(session.document.as_deref(), &effects);
     if !handles.is_empty() {
         socket.send(frame::push(&handles));
     }

@@ -1,14 +1,14 @@
 //! An engine session and the sockets attached to it: who gets what answer and which handles it
 //! makes stale.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use loggia_model::{Caller, Principal};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 use crate::Host;
 use crate::document::Document;
@@ -33,7 +33,8 @@ pub(crate) struct Key {
 /// The state that all sockets of an engine session share.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
-    pub(crate) document: Option<Document>,
+    /// Aside, since a session that has none open yet should be small.
+    pub(crate) document: Option<Box<Document>>,
 }
 
 /// One socket's own part: its handles, its caller's view, its way out.
@@ -48,8 +49,8 @@ pub(crate) struct Socket {
     pub(crate) pending: Mutex<HashMap<String, Arc<AtomicBool>>>,
     /// What `ConfigureReload` asked for: whether script errors are kept for `GetProgress`.
     pub(crate) keeps_errors: AtomicBool,
-    outbox: mpsc::UnboundedSender<Box<Outgoing>>,
-    backlog: Arc<AtomicUsize>,
+    outbox: Outbox,
+    backlog: AtomicUsize,
 }
 
 /// What a socket's writer gets.
@@ -60,17 +61,47 @@ pub(crate) enum Outgoing {
     Last(String, crate::CloseReason),
 }
 
+/// Frames on their way out. A channel would keep room for dozens of them on each idle socket.
+#[derive(Default)]
+struct Outbox {
+    frames: Mutex<VecDeque<Outgoing>>,
+    filled: Notify,
+}
+
+impl Outbox {
+    fn put(&self, frame: Outgoing) {
+        self.frames.lock().push_back(frame);
+        self.filled.notify_one();
+    }
+
+    /// Loses nothing when it is dropped while it waits.
+    async fn take(&self) -> Outgoing {
+        loop {
+            {
+                let mut frames = self.frames.lock();
+                if let Some(frame) = frames.pop_front() {
+                    if frames.is_empty() {
+                        *frames = VecDeque::new();
+                    }
+                    return frame;
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+}
+
 /// All sockets of an engine session.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets(RwLock<BTreeMap<u64, Arc<Socket>>>);
 
 impl Session {
     pub(crate) fn document(&self) -> Result<&Document, Fault> {
-        self.document.as_ref().ok_or_else(Fault::no_active_app)
+        self.document.as_deref().ok_or_else(Fault::no_active_app)
     }
 
     pub(crate) fn document_mut(&mut self) -> Result<&mut Document, Fault> {
-        self.document.as_mut().ok_or_else(Fault::no_active_app)
+        self.document.as_deref_mut().ok_or_else(Fault::no_active_app)
     }
 }
 
@@ -80,8 +111,6 @@ impl Socket {
         caller: Caller,
         login_uri: Option<String>,
         host: Arc<dyn Host>,
-        outbox: mpsc::UnboundedSender<Box<Outgoing>>,
-        backlog: Arc<AtomicUsize>,
     ) -> Socket {
         Socket {
             number,
@@ -92,8 +121,8 @@ impl Socket {
             view: RwLock::default(),
             pending: Mutex::default(),
             keeps_errors: AtomicBool::new(false),
-            outbox,
-            backlog,
+            outbox: Outbox::default(),
+            backlog: AtomicUsize::new(0),
         }
     }
 
@@ -104,12 +133,26 @@ impl Socket {
     /// Queues a frame. A socket that is gone loses it, which is what going away means.
     pub(crate) fn send(&self, frame: String) {
         self.backlog.fetch_add(frame.len(), Ordering::Relaxed);
-        let _ = self.outbox.send(Box::new(Outgoing::Frame(frame)));
+        self.outbox.put(Outgoing::Frame(frame));
     }
 
     /// Queues the last frame.
     pub(crate) fn end(&self, frame: String, reason: crate::CloseReason) {
-        let _ = self.outbox.send(Box::new(Outgoing::Last(frame, reason)));
+        self.outbox.put(Outgoing::Last(frame, reason));
+    }
+
+    /// The next frame for the client, when there is one. Only the socket's own writer asks.
+    pub(crate) async fn queued(&self) -> Outgoing {
+        let next = self.outbox.take().await;
+        if let Outgoing::Frame(frame) = &next {
+            self.backlog.fetch_sub(frame.len(), Ordering::Relaxed);
+        }
+        next
+    }
+
+    /// Bytes of the frames that wait for the client.
+    pub(crate) fn backlog(&self) -> usize {
+        self.backlog.load(Ordering::Relaxed)
     }
 
     /// The object interface of `target` on this socket.

@@ -33,7 +33,7 @@ const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// A client that does not read lets this much pile up before its socket is closed.
 const MAX_UNSENT: usize = 64 * 1024 * 1024;
 /// Small, since most sockets are idle most of the time; a longer message gets room for itself.
-const BUFFER: usize = 1024;
+const BUFFER: usize = 512;
 /// Both ends learn within a minute that the other is gone: silence is looked at with each ping.
 const PING: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(44);
@@ -228,7 +228,7 @@ async fn converse(
     sink: SplitSink<WebSocket, Message>,
     mut stream: SplitStream<WebSocket>,
 ) {
-    let (outgoing, outgoing_receiver) = mpsc::channel::<String>(QUEUE);
+    let (outgoing, outgoing_receiver) = mpsc::channel::<Box<str>>(QUEUE);
     let last_heard = Heard::new(Some(Instant::now()));
     let mut reader = Reader::new(&mut stream, &last_heard);
     // Nothing more is taken from the client once the engine is done; the writer ends with the
@@ -358,14 +358,14 @@ impl<'a> Reader<'a> {
 /// Sends frames until the engine has no more, and pings meanwhile. A silent client is given up.
 async fn write(
     mut sink: SplitSink<WebSocket, Message>,
-    mut outgoing: mpsc::Receiver<String>,
+    mut outgoing: mpsc::Receiver<Box<str>>,
     last_heard: &Heard,
 ) -> Option<SplitSink<WebSocket, Message>> {
     let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
     loop {
         let message = tokio::select! {
             frame = outgoing.recv() => match frame {
-                Some(frame) => Message::Text(frame.into()),
+                Some(frame) => Message::Text(String::from(frame).into()),
                 None => return Some(sink),
             },
             _ = ping.tick() => {

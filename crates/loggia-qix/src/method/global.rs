@@ -34,7 +34,7 @@ pub(super) fn open_doc(call: &Call<'_>, session: &mut Session) -> Result<(Value,
     if let Some(carried) = call.shared.take_carried(&call.socket.caller.principal, app) {
         carried.restore(&mut document);
     }
-    session.document = Some(document);
+    session.document = Some(Box::new(document));
     *call.socket.view.write() = opened;
     let id = app.text();
     Ok((json!({ "qReturn": call.socket.interface(&Target::Doc, "", &id)? }), Effects::none()))

@@ -61,7 +61,7 @@ pub(crate) struct Site {
 /// One socket.
 pub(crate) struct Client {
     requests: mpsc::UnboundedSender<String>,
-    answers: mpsc::Receiver<String>,
+    answers: mpsc::Receiver<Box<str>>,
     pub(crate) ended: watch::Sender<Option<SessionEnd>>,
     served: tokio::task::JoinHandle<CloseReason>,
     last_id: i64,
