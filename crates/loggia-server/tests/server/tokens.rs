@@ -189,7 +189,8 @@ async fn keys_are_fetched_from_their_address_when_they_change_and_not_for_whoeve
     edit.jwt.key = Some(format!("http://{}/keys", issuer.address));
     hub.edit_entrance(edit);
     let status = async |key: &EncodingKey, id: &str| {
-        let token = signed(key, Some(id), &json!({}));
+        let expires = clock.load(Ordering::Relaxed) / 1_000 + 300;
+        let token = signed(key, Some(id), &json!({ "exp": expires }));
         let headers = [("Authorization", token.as_str())];
         hub.somebody().send("GET", "/public/api/v1/hub", &headers, "").await.status
     };
