@@ -108,7 +108,14 @@ impl Repository {
     pub(crate) fn covered(&self, site: &Site, caller: &Caller, info: &VisitInfo) -> Option<Access> {
         let Some(holder) = holder(caller, info) else { return Some(Access::Free) };
         let covered = self.inner.coverage.get((holder, caller.session))?;
-        let lasts = self.now() < covered.access.ask_again();
+        let now = self.now();
+        // A clock that was set back does not make what is remembered last longer.
+        let latest = match covered.access {
+            Access::Free => now,
+            Access::Held { kind, until: Some(_), .. } => PoolView::latest_end(kind, now),
+            Access::Held { until: None, .. } => self.tomorrow(now),
+        };
+        let lasts = now < covered.access.ask_again() && covered.access.ask_again() <= latest;
         (covered.licence_version == site.licence_version() && lasts).then_some(covered.access)
     }
 
@@ -266,8 +273,13 @@ impl Repository {
     }
 
     fn held(&self, pool: PoolId, kind: PoolKind, until: Option<Moment>) -> Access {
-        let tomorrow = || self.inner.settings.offset.day_of(self.now()).plus_minutes(24 * 60);
-        Access::Held { pool, kind, until, ask_again: until.unwrap_or_else(tomorrow) }
+        let ask_again = until.unwrap_or_else(|| self.tomorrow(self.now()));
+        Access::Held { pool, kind, until, ask_again }
+    }
+
+    /// The site's next midnight.
+    fn tomorrow(&self, now: Moment) -> Moment {
+        self.inner.settings.offset.day_of(now).plus_minutes(24 * 60)
     }
 }
 

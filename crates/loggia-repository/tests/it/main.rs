@@ -9,6 +9,7 @@ mod exposure;
 mod fixture;
 mod impact;
 mod impact_proof;
+mod ledger;
 mod licence;
 mod lists;
 mod manage;
