@@ -3,7 +3,8 @@
 //!
 //! `hub` measures the release server from outside, as a visitor meets it (`web/e2e/bench.mjs`);
 //! `rules` measures decisions beside other policy engines (`bench/rules`); `proxy` measures the way
-//! through the entrance beside a bare handler and nginx (`bench/proxy`).
+//! through the entrance beside a bare handler and nginx (`bench/proxy`); `licence` measures the
+//! ledger beside one transaction for each charge, and a year of it (`bench/licence`).
 
 use anyhow::{Result, bail};
 
@@ -13,14 +14,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if arguments.is_empty() {
         hub()?;
         rules()?;
-        return proxy();
+        proxy()?;
+        return licence();
     }
     for argument in arguments {
         match argument.as_str() {
             "hub" => hub()?,
             "rules" => rules()?,
             "proxy" => proxy()?,
-            unknown => bail!("no bench {unknown:?}; there are hub, rules and proxy"),
+            "licence" => licence()?,
+            unknown => bail!("no bench {unknown:?}; there are hub, rules, proxy and licence"),
         }
     }
     Ok(())
@@ -34,6 +37,18 @@ fn rules() -> Result<()> {
         .args(["--manifest-path", "bench/rules/Cargo.toml", "--"])
         .arg(results.join("rules.json"))
         .env("CARGO_TARGET_DIR", shell::target().join("bench-rules"));
+    shell::run(bench)
+}
+
+fn licence() -> Result<()> {
+    // Its files are made beside the results: on a disk that syncs, where the server's may be.
+    let results = shell::target().join("bench");
+    std::fs::create_dir_all(&results)?;
+    let mut bench = shell::cargo(&["run", "--release", "--locked", "--quiet"]);
+    bench
+        .args(["--manifest-path", "bench/licence/Cargo.toml", "--"])
+        .arg(results.join("licence.json"))
+        .env("CARGO_TARGET_DIR", shell::target().join("bench-licence"));
     shell::run(bench)
 }
 

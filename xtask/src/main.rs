@@ -25,7 +25,7 @@ cargo xtask COMMAND
   tidy             check the crate arrows, file sizes and tracked texts
   demo-data        fetch the demo's data files only
   web              build the web pages only
-  bench [hub|rules|proxy]  measure, and write target/bench/*.json
+  bench [hub|rules|proxy|licence]  measure, and write target/bench/*.json
 ";
 
 fn main() -> ExitCode {

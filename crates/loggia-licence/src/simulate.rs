@@ -1,14 +1,16 @@
 //! What would these visits have cost under other pools?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
 
-use loggia_model::entity::LicencePool;
+use loggia_model::entity::{LicencePool, PoolKind};
 use loggia_model::{AppId, Moment, PoolId};
 
-use crate::acquire::{Admission, RefusalCode, acquire};
-use crate::line::{Line, LineKind};
-use crate::view::{PoolView, PoolsView, Visit};
-use crate::{UNIT_MINUTES, UtcOffset, is_named};
+use crate::acquire::{Admission, Charge, RefusalCode, acquire};
+use crate::line::{Line, LineKind, MeterKey, address_block};
+use crate::seat::Seat;
+use crate::view::{PoolView, PoolsView, Visit, returns};
+use crate::{UNIT_MINUTES, UtcOffset};
 
 /// Somebody was active at a moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +93,7 @@ pub fn simulate(
     admits: impl Fn(&Activity, &LicencePool) -> bool,
     offset: UtcOffset,
 ) -> Outcome {
-    let mut ledgers: Vec<Vec<(u64, Line)>> = pools.iter().map(|_| Vec::new()).collect();
+    let mut states: Vec<State> = pools.iter().map(|_| State::default()).collect();
     let empty = |pool: &LicencePool| PoolOutcome {
         pool: pool.id,
         units: 0,
@@ -100,59 +102,100 @@ pub fn simulate(
         served: 0,
     };
     let mut outcome = Outcome { pools: pools.iter().map(empty).collect(), ..Outcome::default() };
-    let mut number = 0;
     for activity in activities {
         outcome.activities += 1;
+        let now = activity.at;
         let mut view = PoolsView { offset, ..PoolsView::default() };
-        for (pool, ledger) in pools.iter().zip(&mut ledgers) {
-            let now = activity.at;
-            // What lies so far back matters to no kind but seats.
-            if !is_named(pool.kind) {
-                let month = offset.month_of(now).start;
-                ledger.retain(|(_, line)| line.from >= month || crate::returns(line.from) > now);
-            }
+        for (pool, state) in pools.iter().zip(&mut states) {
             let admits = admits(activity, pool);
-            view.pools.push(PoolView::from_ledger(
-                pool.clone(),
-                admits,
-                ledger,
-                &activity.visit,
-                now,
-                offset,
-            ));
+            view.pools.push(state.view(pool, admits, &activity.visit, now, offset));
         }
-        match acquire(&view, &activity.visit, activity.at) {
+        match acquire(&view, &activity.visit, now) {
             Admission::Covered { pool, .. } => serve(&mut outcome, pool, 0, 0, false),
             Admission::Charge(charge) => {
-                number += 1;
                 let of_visitor = charge.meter.holder.is_anonymous();
-                let seen = view.pools.iter().find(|seen| seen.pool.id == charge.pool);
-                let used = seen.map_or(0, |seen| seen.used).saturating_add(charge.units);
-                serve(&mut outcome, charge.pool, charge.units, used, of_visitor);
                 let place = pools.iter().position(|pool| pool.id == charge.pool);
-                if let Some(ledger) = place.and_then(|place| ledgers.get_mut(place)) {
-                    let pool = (charge.pool, charge.kind);
-                    let line = Line {
-                        meter: Some(charge.meter),
-                        address: activity.visit.address,
-                        from: charge.from,
-                        until: charge.until,
-                        units: charge.units,
-                        ..Line::new(charge.key, LineKind::Taken, pool, activity.at)
-                    };
-                    ledger.push((number, line));
-                }
+                let Some(state) = place.and_then(|place| states.get_mut(place)) else { continue };
+                state.draw(&charge, activity.visit.address);
+                serve(&mut outcome, charge.pool, charge.units, state.used, of_visitor);
             }
             Admission::Refused(refusal) => {
                 outcome.refused += 1;
                 *outcome.refusals.entry(refusal.code.as_str()).or_default() += 1;
                 if refusal.code == RefusalCode::Empty && outcome.first_empty.is_none() {
-                    outcome.first_empty = Some(activity.at);
+                    outcome.first_empty = Some(now);
                 }
             }
         }
     }
     outcome
+}
+
+/// What is out of one pool, kept as time goes on: [`PoolView::from_ledger`] would read all lines
+/// again for each activity.
+#[derive(Default)]
+struct State {
+    used: u64,
+    used_by_visitors: u64,
+    /// What comes back, in the order of time.
+    out: VecDeque<(Moment, u64, bool)>,
+    /// Ends of the newest unit or pass of each meter, or that it has a seat.
+    meters: HashMap<MeterKey, Option<Moment>>,
+    addresses: HashMap<IpAddr, VecDeque<Moment>>,
+}
+
+impl State {
+    fn view(
+        &mut self,
+        pool: &LicencePool,
+        admits: bool,
+        visit: &Visit,
+        now: Moment,
+        offset: UtcOffset,
+    ) -> PoolView {
+        let month = offset.month_of(now);
+        let is_back = |from: Moment| match pool.kind {
+            PoolKind::AnalyzerCapacity => from < month.start,
+            PoolKind::LoginAccess => returns(from) <= now,
+            _ => false,
+        };
+        while let Some((_, units, of_visitor)) = self.out.pop_front_if(|(from, ..)| is_back(*from))
+        {
+            self.used = self.used.saturating_sub(units);
+            if of_visitor {
+                self.used_by_visitors = self.used_by_visitors.saturating_sub(units);
+            }
+        }
+        let mut view = PoolView::new(pool.clone(), admits);
+        match self.meters.get(&visit.meter(pool.kind)) {
+            Some(None) => view.seat = Seat::Held,
+            Some(until) => view.last_until = *until,
+            None => {}
+        }
+        view.used = self.used;
+        view.used_by_visitors = self.used_by_visitors;
+        if let Some(address) = visit.limited_address(pool)
+            && let Some(begun) = self.addresses.get_mut(&address)
+        {
+            let hour_ago = now.plus_minutes(-60);
+            while begun.pop_front_if(|from| *from <= hour_ago).is_some() {}
+            view.from_address = u64::try_from(begun.len()).unwrap_or(u64::MAX);
+        }
+        view
+    }
+
+    fn draw(&mut self, charge: &Charge, address: Option<IpAddr>) {
+        let of_visitor = charge.meter.holder.is_anonymous();
+        self.used = self.used.saturating_add(charge.units);
+        if of_visitor {
+            self.used_by_visitors = self.used_by_visitors.saturating_add(charge.units);
+        }
+        self.out.push_back((charge.from, charge.units, of_visitor));
+        self.meters.insert(charge.meter, charge.until);
+        if let Some(address) = address.filter(|_| of_visitor) {
+            self.addresses.entry(address_block(address)).or_default().push_back(charge.from);
+        }
+    }
 }
 
 fn serve(outcome: &mut Outcome, pool: PoolId, units: u64, used: u64, of_visitor: bool) {

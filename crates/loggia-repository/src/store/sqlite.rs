@@ -9,6 +9,7 @@
 //! One writer connection stands behind a mutex; readers take a connection from a small stock.
 
 mod archive;
+mod checkpoint;
 mod group_commit;
 mod ledger;
 mod migration;
@@ -32,6 +33,7 @@ use super::{
     Change, Charged, Decide, Ledger, Line, ObjectProperties, Retire, SessionChanges, SessionRow,
     Store, StoreError, StoredRule, StoredSite, TrailFilter,
 };
+use checkpoint::{Checkpoints, MOST_PAGES};
 use group_commit::GroupCommit;
 use ledger::{SqliteLedger, append, charge};
 
@@ -51,6 +53,7 @@ pub struct SqliteStore {
     /// Set after a write that failed in an unknown state; see [`StoreError::Broken`].
     is_broken: AtomicBool,
     charges: GroupCommit,
+    checkpoints: Checkpoints,
 }
 
 impl SqliteStore {
@@ -93,6 +96,7 @@ impl SqliteStore {
             audit_key: None,
             is_broken: AtomicBool::new(false),
             charges: GroupCommit::default(),
+            checkpoints: Checkpoints::default(),
         }
     }
 
@@ -140,8 +144,11 @@ impl SqliteStore {
             transaction.commit().map_err(failed)?;
             Ok(answer)
         })();
-        if matches!(outcome, Err(StoreError::Broken)) {
-            self.is_broken.store(true, Ordering::Release);
+        drop(connection);
+        match &outcome {
+            Ok(_) => self.checkpoints.committed(&self.path),
+            Err(StoreError::Broken) => self.is_broken.store(true, Ordering::Release),
+            Err(_) => {}
         }
         outcome
     }
@@ -449,6 +456,9 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY).map_err(failed)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+    connection
+        .pragma_update_and_check(None, "wal_autocheckpoint", MOST_PAGES, |_| Ok(()))
+        .map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)
 }
 
