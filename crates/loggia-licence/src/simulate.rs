@@ -159,8 +159,11 @@ impl State {
             PoolKind::LoginAccess => returns(from) <= now,
             _ => false,
         };
-        while let Some((_, units, of_visitor)) = self.out.pop_front_if(|(from, ..)| is_back(*from))
-        {
+        while let Some(&(from, units, of_visitor)) = self.out.front() {
+            if !is_back(from) {
+                break;
+            }
+            self.out.pop_front();
             self.used = self.used.saturating_sub(units);
             if of_visitor {
                 self.used_by_visitors = self.used_by_visitors.saturating_sub(units);
@@ -178,7 +181,9 @@ impl State {
             && let Some(begun) = self.addresses.get_mut(&address)
         {
             let hour_ago = now.plus_minutes(-60);
-            while begun.pop_front_if(|from| *from <= hour_ago).is_some() {}
+            while begun.front().is_some_and(|from| *from <= hour_ago) {
+                begun.pop_front();
+            }
             view.from_address = u64::try_from(begun.len()).unwrap_or(u64::MAX);
         }
         view

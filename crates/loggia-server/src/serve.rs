@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -390,12 +390,14 @@ fn outside(settings: &Settings) -> anyhow::Result<Outside> {
 async fn keep_house(front: Arc<Front>, mut stop: watch::Receiver<bool>) {
     let mut every_second = tokio::time::interval(Duration::from_secs(1));
     every_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let seconds_to_compaction = Arc::new(AtomicU32::new(0));
     loop {
         tokio::select! {
             _ = every_second.tick() => {}
             _ = stop.changed() => return,
         }
         let worker = Arc::clone(&front);
+        let to_compaction = Arc::clone(&seconds_to_compaction);
         let work = tokio::task::spawn_blocking(move || {
             worker.proxy.sessions().sweep(worker.proxy.now());
             worker.hub_bodies.sweep();
@@ -411,9 +413,26 @@ async fn keep_house(front: Arc<Front>, mut stop: watch::Receiver<bool>) {
             if let Some(certificates) = &worker.certificates {
                 certificates.refresh(clock::wall());
             }
+            compact(&worker, &to_compaction);
         });
         if let Err(error) = work.await {
             error!(%error, "housekeeping failed");
+        }
+    }
+}
+
+/// Moves old lines of the ledger aside: some each second while there are any, else once an hour.
+fn compact(front: &Front, seconds_to_go: &AtomicU32) {
+    let seconds = seconds_to_go.load(Ordering::Relaxed);
+    if seconds > 0 {
+        return seconds_to_go.store(seconds - 1, Ordering::Relaxed);
+    }
+    match front.repository.compact_ledger() {
+        Ok(0) => seconds_to_go.store(3_600, Ordering::Relaxed),
+        Ok(_) => {}
+        Err(error) => {
+            warn!(%error, "cannot compact the ledger of licences");
+            seconds_to_go.store(3_600, Ordering::Relaxed);
         }
     }
 }

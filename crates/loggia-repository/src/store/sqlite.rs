@@ -295,7 +295,10 @@ impl Store for SqliteStore {
     }
 
     fn compact_ledger(&self, before: Moment) -> Result<u64, StoreError> {
-        self.write(|transaction| archive::compact(transaction, before))
+        match self.read(|connection| archive::oldest(connection, before))? {
+            Some(block) => self.write(|transaction| archive::archive(transaction, &block)),
+            None => Ok(0),
+        }
     }
 
     fn lines(&self, after: u64, most: usize) -> Result<Vec<(u64, Line)>, StoreError> {

@@ -11,49 +11,77 @@ use loggia_model::Moment;
 use super::ledger::{COLUMNS, kind_text, line, line_kind, optional, parsed, pool_kind};
 use super::{Line, StoreError, failed};
 
-/// Lines of one block.
-const BLOCK: u64 = 10_000;
+/// Lines of one block: few enough that nobody waits for long while they are taken out.
+const BLOCK: u64 = 1_000;
 
-/// Moves the oldest lines that begin before this moment into one block.
-pub(super) fn compact(transaction: &Transaction<'_>, before: Moment) -> Result<u64, StoreError> {
+/// Lines that are about to move.
+pub(super) struct Block {
+    first: i64,
+    last: i64,
+    lines: u64,
+    body: Vec<u8>,
+}
+
+/// The oldest lines, if they begin before this moment, packed. Charges go on meanwhile.
+pub(super) fn oldest(connection: &Connection, before: Moment) -> Result<Option<Block>, StoreError> {
+    let first: Option<i64> = connection
+        .query_row("SELECT min(sequence) FROM ledger", [], |row| row.get(0))
+        .map_err(failed)?;
+    let Some(first) = first else { return Ok(None) };
     // Blocks are whole ranges of numbers: they end where a line is too young.
-    let number = |sql: &str, value: i64| -> Result<Option<i64>, StoreError> {
-        transaction.query_row(sql, [value], |row| row.get(0)).map_err(failed)
-    };
-    let Some(first) = number("SELECT min(sequence) FROM ledger WHERE sequence > ?1", 0)? else {
-        return Ok(0);
-    };
-    let block = i64::try_from(BLOCK).unwrap_or(i64::MAX);
-    let young: Option<i64> = transaction
+    let end = first.saturating_add(i64::try_from(BLOCK).unwrap_or(i64::MAX));
+    let young: Option<i64> = connection
         .query_row(
             "SELECT sequence FROM ledger WHERE sequence < ?1 AND starts >= ?2 \
              ORDER BY sequence LIMIT 1",
-            params![first.saturating_add(block), before.0],
+            params![end, before.0],
             |row| row.get(0),
         )
         .optional()
         .map_err(failed)?;
-    let end = young.unwrap_or(first.saturating_add(block));
-    let mut statement = transaction
+    let mut statement = connection
         .prepare(&format!("SELECT {COLUMNS} FROM ledger WHERE sequence < ?1 ORDER BY sequence"))
         .map_err(failed)?;
-    let mut rows = statement.query([end]).map_err(failed)?;
+    let mut rows = statement.query([young.unwrap_or(end)]).map_err(failed)?;
     let mut lines = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         lines.push(line(row)?);
     }
-    drop(rows);
-    let Some((last, _)) = lines.last() else { return Ok(0) };
-    let last = i64::try_from(*last).unwrap_or(i64::MAX);
-    let count = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+    let Some((last, _)) = lines.last() else { return Ok(None) };
+    Ok(Some(Block {
+        first,
+        last: i64::try_from(*last).unwrap_or(i64::MAX),
+        lines: u64::try_from(lines.len()).unwrap_or(u64::MAX),
+        body: pack(&lines)?,
+    }))
+}
+
+/// Puts a block into the archive and takes its lines out of the ledger; answers how many.
+pub(super) fn archive(transaction: &Transaction<'_>, block: &Block) -> Result<u64, StoreError> {
+    let known: bool = transaction
+        .query_row(
+            "SELECT EXISTS (SELECT 1 FROM ledger_archive WHERE last >= ?1)",
+            [block.first],
+            |row| row.get(0),
+        )
+        .map_err(failed)?;
+    if known {
+        // Another server that shares the store was faster.
+        return Ok(0);
+    }
     transaction
         .execute(
             "INSERT INTO ledger_archive (first, last, lines, body) VALUES (?1, ?2, ?3, ?4)",
-            params![first, last, i64::try_from(count).unwrap_or(i64::MAX), pack(&lines)?],
+            params![
+                block.first,
+                block.last,
+                i64::try_from(block.lines).unwrap_or(i64::MAX),
+                block.body
+            ],
         )
         .map_err(failed)?;
-    transaction.execute("DELETE FROM ledger WHERE sequence <= ?1", [last]).map_err(failed)?;
-    Ok(count)
+    transaction.execute("DELETE FROM ledger WHERE sequence <= ?1", [block.last]).map_err(failed)?;
+    Ok(block.lines)
 }
 
 /// Lines with numbers above `after`, from blocks and from the ledger.
