@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use loggia_repository::{
-    Code, Conflict, Gate, ManageError, Refusal, Severity, StoreError, Violation,
+    Code, Conflict, Gate, GivenSeat, ManageError, Refusal, Severity, StoreError, Violation,
 };
 use serde_json::{Value, json};
 
@@ -18,6 +18,8 @@ pub(crate) struct Problem {
     pub(crate) violations: Vec<Violation>,
     /// For 405: the methods there are.
     pub(crate) allow: Option<String>,
+    /// For a rule that gave seats: whose they are.
+    pub(crate) seats: Vec<GivenSeat>,
 }
 
 impl Problem {
@@ -33,6 +35,7 @@ impl Problem {
             reference: None,
             violations: Vec::new(),
             allow: None,
+            seats: Vec::new(),
         }
     }
 
@@ -82,6 +85,10 @@ impl Problem {
             if let Some(reference) = &self.reference {
                 members.insert("reference".to_owned(), json!(reference));
             }
+            if !self.seats.is_empty() {
+                members.insert("allocations".to_owned(), seats(&self.seats));
+                members.insert("choices".to_owned(), json!(["keep", "release"]));
+            }
             if !self.violations.is_empty() {
                 members.insert("problems".to_owned(), violations(&self.violations));
             }
@@ -103,6 +110,19 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::SERVICE_UNAVAILABLE => "Not now",
         _ => "Server error",
     }
+}
+
+fn seats(seats: &[GivenSeat]) -> Value {
+    seats
+        .iter()
+        .map(|seat| {
+            json!({
+                "pool": { "id": seat.pool, "name": seat.pool_name },
+                "user": seat.user,
+                "principal": seat.principal,
+            })
+        })
+        .collect()
 }
 
 /// Problems or warnings as answers list them.
@@ -147,8 +167,14 @@ impl From<ManageError> for Problem {
                     Conflict::Duplicate { .. } => "REQ-DUPLICATE",
                     Conflict::InUse { .. } => "REQ-IN-USE",
                     Conflict::Protected { .. } => "REQ-PROTECTED",
+                    Conflict::Allocated { .. } => "REQ-ALLOCATIONS",
                 };
-                Problem::new(StatusCode::CONFLICT, code, conflict.to_string())
+                let mut problem = Problem::new(StatusCode::CONFLICT, code, conflict.to_string());
+                if let Conflict::Allocated { seats } = conflict {
+                    problem.detail.push_str("; repeat with allocations=keep or release");
+                    problem.seats = seats;
+                }
+                problem
             }
             ManageError::Store(error) => Problem::from(error),
             ManageError::Site(error) => Problem::bad(error.to_string()),

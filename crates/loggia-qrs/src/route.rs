@@ -9,7 +9,7 @@ use crate::collection::app_object::{self, AppObjects};
 use crate::collection::audit;
 use crate::collection::exposure;
 use crate::collection::impact;
-use crate::collection::license::{self, Pools};
+use crate::collection::license::{self, Pools, declaration, forecast, seats};
 use crate::collection::proxy_service::{self, ProxyServices};
 use crate::collection::share;
 use crate::collection::stream::{self, Streams};
@@ -135,15 +135,32 @@ pub(crate) static ROUTES: &[Route] = &[
     get("license", license::license),
     get("license/accesstypeinfo", license::access_type_info),
     get("license/accesstypeoverview", license::access_type_info),
-    get("license/{kind}", license::list_kind),
-    post("license/{kind}", license::create_kind),
-    get("license/{kind}/{id}", license::one_kind),
-    delete("license/{kind}/{id}", license::delete_kind),
+    get("license/tokens", license::tokens),
+    put("license/tokens", license::set_tokens),
+    get("license/{kind}", seats::list_kind),
+    post("license/{kind}", seats::create_kind),
+    get("license/{kind}/{id}", seats::one_kind),
+    delete("license/{kind}/{id}", seats::delete_kind),
     get("licensepool", list::<Pools>),
     get("licensepool/full", list_full::<Pools>),
     get("licensepool/count", count::<Pools>),
     get("licensepool/usage", license::usage),
+    get("licensepool/declaration", declaration::export),
+    post("licensepool/declaration", declaration::import),
+    post("licensepool/simulation", forecast::simulate),
     get("licensepool/{id}", one::<Pools>),
+    get("licensepool/{id}/counters", forecast::counters),
+    get("licensepool/{id}/history", forecast::history),
+    get("licensepool/{id}/forecast", forecast::forecast),
+    get("licensepool/{id}/alerts", forecast::alerts),
+    get("licensepool/{id}/visitors", license::visitors),
+    put("licensepool/{id}/visitors", license::set_visitors),
+    get("licensepool/{id}/rule", license::rules),
+    post("licensepool/{id}/rule", license::create_rule),
+    get("licensepool/{id}/allocation", seats::allocations),
+    post("licensepool/{id}/allocation", seats::allocate),
+    delete("licensepool/{id}/allocation/{user}", seats::deallocate),
+    post("licensepool/{id}/allocation/{user}/reinstate", seats::reinstate),
     post("licensepool", license::create),
     put("licensepool/{id}", license::update),
     delete("licensepool/{id}", license::delete),

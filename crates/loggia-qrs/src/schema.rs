@@ -278,7 +278,37 @@ pub static PROXY_SERVICE: Schema = Schema {
 
 pub static LICENSE_POOL: Schema = Schema {
     name: "LicensePool",
-    members: &["name", "kind", "capacity", "overage", "disabled", "resourceFilter"],
+    members: &[
+        "name",
+        "kind",
+        "capacity",
+        "overage",
+        "disabled",
+        "quarantineDays",
+        "reservedForUsers",
+        "unitsPerAddressPerHour",
+        "resourceFilter",
+    ],
+    enums: &[],
+};
+
+/// Seats of named people, under the original's paths.
+pub static ALLOCATION: Schema = Schema {
+    name: "License.AccessType",
+    members: &[
+        "lastUsed",
+        "quarantined",
+        "quarantineEnd",
+        "deletedUserId",
+        "deletedUserDirectory",
+        "byRule",
+        "pool.id",
+        "pool.name",
+        "user.id",
+        "user.userId",
+        "user.userDirectory",
+        "user.name",
+    ],
     enums: &[],
 };
 

@@ -101,16 +101,20 @@ pub use hub::{AppDetails, HubApp, HubStream, Sheet};
 pub use impact::{Excerpt, Impact, ProposedChange};
 pub use licence::{Alert, Allocation, AllocationStatus, PoolDay};
 pub use loggia_audit;
-pub use loggia_licence::{Counters, LoginTokens, TokenCounters, UserTokens, UtcOffset};
+pub use loggia_licence::{
+    Counters, LoginTokens, Outcome as SimulationOutcome, PoolOutcome, TokenCounters, UserTokens,
+    UtcOffset,
+};
 pub use loggia_rules::{
     Action, Actions, Decision, Entity, Outcome, Outline, OutlineTest, ResourceKind, Severity,
     parse_condition,
 };
 pub use manage::{
-    AppEdit, Conflict, HeaderEdit, JwtEdit, LoadBalancingEdit, ManageError, ObjectEdit, OidcEdit,
-    PoolEdit, PoolUse, ProxyServiceEdit, RuleEdit, SamlEdit, Saved, ShippedReset, StoredObject,
-    StreamEdit, TicketEdit, UserDirectoryEdit, UserEdit, Violation, VirtualProxyEdit,
-    VisitorRatesEdit,
+    Allocations, AppEdit, Conflict, Declaration, DeclarationError, DeclaredPool, DeclaredRule,
+    GivenSeat, HeaderEdit, ImportStep, Imported, JwtEdit, KIND_NAMES, Limit, LoadBalancingEdit,
+    ManageError, ObjectEdit, OidcEdit, PoolEdit, PoolUse, PoolVisitors, ProxyServiceEdit, RuleEdit,
+    SamlEdit, Saved, ShippedReset, Simulation, StepOutcome, StoredObject, StreamEdit, TicketEdit,
+    UserDirectoryEdit, UserEdit, Violation, VirtualProxyEdit, VisitorRatesEdit,
 };
 pub use record::{Resource, pool_kind};
 pub use refusal::{Code, Gate, Refusal, Words};

@@ -27,8 +27,10 @@ use crate::site::Site;
 use crate::store::{Ledger, Line, StoreError};
 use crate::visit::{Access, Unlicensed, VisitInfo};
 
+pub(crate) use overview::admitted;
 pub use overview::{Alert, PoolDay};
 pub use seats::{Allocation, AllocationStatus};
+pub(crate) use tokens::{may_read_tokens, require_on_tokens};
 
 /// What is known to be covered, by holder and session.
 #[derive(Default)]

@@ -6,11 +6,14 @@
 
 pub(crate) mod app_objects;
 pub(crate) mod apps;
+mod declaration;
+mod licence_rules;
 mod pools;
 mod proxy_services;
 mod rule_lints;
 pub(crate) mod rules;
 mod shipped_rules;
+mod simulation;
 pub(crate) mod streams;
 pub(crate) mod user_directories;
 pub(crate) mod users;
@@ -36,10 +39,16 @@ use crate::trail;
 
 pub use app_objects::{ObjectEdit, StoredObject};
 pub use apps::AppEdit;
+pub use declaration::{
+    Declaration, DeclarationError, DeclaredPool, DeclaredRule, ImportStep, Imported, KIND_NAMES,
+    Limit, StepOutcome,
+};
+pub use licence_rules::{Allocations, GivenSeat, PoolVisitors};
 pub use pools::{PoolEdit, PoolUse};
 pub use proxy_services::ProxyServiceEdit;
 pub use rules::RuleEdit;
 pub use shipped_rules::ShippedReset;
+pub use simulation::Simulation;
 pub use streams::StreamEdit;
 pub use user_directories::UserDirectoryEdit;
 pub use users::UserEdit;
@@ -79,6 +88,22 @@ pub enum Conflict {
     InUse { by: String },
     #[error("{why}")]
     Protected { why: String },
+    /// A licence rule gave seats, and deleting it does not take them back by itself.
+    #[error("{}", allocated(.seats))]
+    Allocated { seats: Vec<GivenSeat> },
+}
+
+fn allocated(seats: &[GivenSeat]) -> String {
+    let mut who: Vec<&str> = seats.iter().take(10).map(|seat| seat.principal.as_str()).collect();
+    let more = seats.len().saturating_sub(who.len());
+    let more = format!("{more} more");
+    if seats.len() > who.len() {
+        who.push(&more);
+    }
+    format!(
+        "the rule gave seats to {}; say whether they keep them or they are released",
+        who.join(", ")
+    )
 }
 
 /// One problem of a request, or one warning about it.

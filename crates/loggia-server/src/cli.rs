@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use loggia_model::entity::PoolKind;
 use loggia_model::{AppId, Prefix, RequestContext};
 use loggia_proxy::edge::Network;
 use loggia_repository::share::Choice;
-use loggia_repository::{Action, Question, SyncOptions};
+use loggia_repository::{Action, PoolEdit, Question, SyncOptions};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -20,6 +21,7 @@ use crate::clock;
 use crate::commands;
 use crate::directories;
 use crate::explain;
+use crate::licences::{self, DeclarationFormat, Limit};
 use crate::log_lines;
 use crate::serve;
 use crate::settings::{Given, LogFormat, Settings, Tls, resolve};
@@ -60,6 +62,9 @@ enum Command {
     /// Who apps and their sheets are for.
     #[command(subcommand)]
     App(AppCommand),
+    /// Who may open apps, and what it costs.
+    #[command(subcommand)]
+    Licence(Licence),
     /// Run an app's load script and store its data.
     Reload(Reload),
     /// Certificates of login modules and scripts that call the trusted port.
@@ -285,6 +290,119 @@ enum AppCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Licence {
+    /// Tell of every pool what is used, by whom, and how long it lasts.
+    Show {
+        #[command(flatten)]
+        data: DataFolder,
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+    },
+    /// Change a pool, or make it where a kind is given and there is none of that name.
+    Set(SetLicence),
+    /// Give somebody a seat.
+    Allocate(Seat),
+    /// Take somebody's seat away. One that was used lately may stay in quarantine for a while.
+    Deallocate(Seat),
+    /// Give somebody in quarantine the seat back.
+    Reinstate(Seat),
+    /// Bring in a declaration, TOML or JSON: what it says holds afterwards, the rest stays.
+    Import {
+        file: PathBuf,
+        /// Only tell what it would do.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+    /// Write the licences as a declaration.
+    Export {
+        #[arg(long, value_enum, default_value_t = DeclarationFormat::Toml)]
+        format: DeclarationFormat,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+    /// Tell what a week would have cost under other pools.
+    Simulate {
+        /// A declaration of the pools [default: those that there are].
+        #[arg(long, value_name = "FILE")]
+        under: Option<PathBuf>,
+        /// The first day, such as 2026-11-16 [default: seven days before the last].
+        #[arg(long, value_name = "DAY")]
+        from: Option<String>,
+        /// The day after the last [default: now].
+        #[arg(long, value_name = "DAY")]
+        to: Option<String>,
+        /// For how long people are taken to be active where only their coming was noted.
+        #[arg(long, value_name = "MINUTES", default_value_t = 12)]
+        minutes_per_visit: u64,
+        #[command(flatten)]
+        data: DataFolder,
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+    },
+    /// Tell when pools will be used up if it goes on like this.
+    Forecast {
+        #[command(flatten)]
+        data: DataFolder,
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SetLicence {
+    /// The pool's name or id.
+    pool: String,
+    /// ProfessionalAccess, AnalyzerAccess, UserAccess, LoginAccess or AnalyzerTimeAccess; for a
+    /// new pool.
+    #[arg(long, value_parser = licences::kind)]
+    kind: Option<PoolKind>,
+    /// Another name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Seats, passes, or minutes a month: a number or unlimited.
+    #[arg(long, value_parser = licences::limit)]
+    capacity: Option<Limit>,
+    /// Minutes beyond the capacity that are still served; analyzer capacity only.
+    #[arg(long)]
+    overage: Option<u64>,
+    /// Switch the pool off, or on again.
+    #[arg(long)]
+    disabled: Option<bool>,
+    /// Days for which a seat that was taken away stays out of the pool.
+    #[arg(long, value_name = "DAYS")]
+    quarantine_days: Option<u32>,
+    /// The part that visitors leave to people who sign in; shared pools only.
+    #[arg(long, value_name = "UNITS")]
+    reserved_for_users: Option<u64>,
+    /// Most that the visitors of one address begin within an hour: a number or unlimited.
+    #[arg(long, value_name = "UNITS", value_parser = licences::limit)]
+    units_per_address_per_hour: Option<Limit>,
+    /// Let visitors draw, or not; shared pools only.
+    #[arg(long, value_enum)]
+    visitors: Option<Switch>,
+    #[command(flatten)]
+    data: DataFolder,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, Args)]
+struct Seat {
+    /// The pool's name or id.
+    pool: String,
+    /// `ana` or `DIRECTORY\ana`.
+    user: String,
+    #[command(flatten)]
+    data: DataFolder,
+}
+
 #[derive(Debug, Args)]
 struct Reload {
     /// The app's id.
@@ -476,12 +594,55 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             sharing::audience(&settings, app, sheet.as_deref(), &wish)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Licence(licence) => {
+            execute_licence(licence)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Reload(reload) => {
             let data = data_folder(reload.data)?;
             log_to_stderr(LogFormat::Text);
             commands::reload(&data, reload.demo_files.as_deref(), reload.app)?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+fn execute_licence(licence: Licence) -> anyhow::Result<()> {
+    let seat = |seat: Seat, act| {
+        let settings = resolve(None, Given { data: seat.data.data, ..Given::default() })?;
+        licences::seat(&settings, &seat.pool, &seat.user, act)
+    };
+    match licence {
+        Licence::Show { data, format } => licences::show(&data_folder(data)?, format),
+        Licence::Set(set) => {
+            let wanted = licences::Wanted {
+                edit: PoolEdit {
+                    name: set.name,
+                    kind: set.kind,
+                    capacity: set.capacity.map(|limit| limit.0),
+                    overage: set.overage,
+                    is_disabled: set.disabled,
+                    quarantine_days: set.quarantine_days.map(Some),
+                    reserved_for_users: set.reserved_for_users,
+                    units_per_address_per_hour: set.units_per_address_per_hour.map(|l| l.0),
+                },
+                visitors: set.visitors.map(|switch| switch == Switch::On),
+            };
+            licences::set(&data_folder(set.data)?, &set.pool, wanted)
+        }
+        Licence::Allocate(given) => seat(given, licences::Seat::Allocate),
+        Licence::Deallocate(given) => seat(given, licences::Seat::Deallocate),
+        Licence::Reinstate(given) => seat(given, licences::Seat::Reinstate),
+        Licence::Import { file, dry_run, data } => {
+            licences::import(&data_folder(data)?, &file, dry_run)
+        }
+        Licence::Export { format, data } => licences::export(&data_folder(data)?, format),
+        Licence::Simulate { under, from, to, minutes_per_visit, data, format } => {
+            let span = (from.as_deref(), to.as_deref());
+            let data = data_folder(data)?;
+            licences::simulate(&data, span, minutes_per_visit, under.as_deref(), format)
+        }
+        Licence::Forecast { data, format } => licences::forecast(&data_folder(data)?, format),
     }
 }
 

@@ -23,6 +23,7 @@ mod explain;
 pub mod front;
 mod hub_bodies;
 mod hub_frames;
+mod licences;
 pub mod listen;
 mod live;
 pub mod log_lines;

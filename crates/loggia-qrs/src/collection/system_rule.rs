@@ -2,7 +2,7 @@
 
 use loggia_model::RuleId;
 use loggia_model::entity::{RuleCategory, RuleOrigin, SystemRule};
-use loggia_repository::{ManageError, Resource, RuleEdit, Saved};
+use loggia_repository::{Allocations, ManageError, Resource, RuleEdit, Saved};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -75,8 +75,18 @@ pub(crate) fn update(call: &Call) -> Result<Answer, Problem> {
     Ok(Answer::Ok(with_warnings(call, saved)?))
 }
 
+/// A licence rule that gave seats is deleted with `allocations=keep` or `allocations=release`.
 pub(crate) fn delete(call: &Call) -> Result<Answer, Problem> {
-    call.repository.delete_rule(&call.caller, RuleId(call.id()?))?;
+    let allocations = match call.query.get("allocations") {
+        None => None,
+        Some(text) if text.eq_ignore_ascii_case("keep") => Some(Allocations::Keep),
+        Some(text) if text.eq_ignore_ascii_case("release") => Some(Allocations::Release),
+        Some(text) => {
+            let detail = format!("allocations is {text:?}, expected keep or release");
+            return Err(Problem::bad(detail));
+        }
+    };
+    call.repository.delete_rule_with(&call.caller, RuleId(call.id()?), allocations)?;
     Ok(Answer::NoContent)
 }
 
@@ -117,7 +127,7 @@ pub(crate) fn refuse_visitor(call: &Call) -> Result<(), Problem> {
     Ok(())
 }
 
-fn with_warnings(call: &Call, saved: Saved<SystemRule>) -> Result<Value, Problem> {
+pub(crate) fn with_warnings(call: &Call, saved: Saved<SystemRule>) -> Result<Value, Problem> {
     let mut shown = shown::<SystemRules>(call, &saved.value)?;
     if let Some(members) = shown.as_object_mut() {
         members.insert("warnings".to_owned(), violations(&saved.warnings));

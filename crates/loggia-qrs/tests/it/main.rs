@@ -4,6 +4,7 @@ mod audit;
 mod entrances;
 mod fixture;
 mod impact;
+mod licences;
 mod requests;
 mod requirements;
 mod share;

@@ -75,7 +75,9 @@ fn secrets(hub: &Hub) -> Vec<(&'static str, String)> {
 }
 
 async fn knock(hub: &Hub, caller: Option<&Caller>, method: &str, pattern: &str, id: &str) -> Reply {
+    let nobody = Uuid::from_u128(7).hyphenated().to_string();
     let mut path = pattern.replace("{kind}", "analyzertimeaccesstype").replace("{id}", id);
+    path = path.replace("{user}", &nobody);
     if pattern.ends_with("/publish") && !pattern.contains("object") {
         write!(path, "?stream={}", loggia_repository::seed::EVERYONE).unwrap();
     }
@@ -92,6 +94,10 @@ async fn knock(hub: &Hub, caller: Option<&Caller>, method: &str, pattern: &str, 
         ("POST", "systemrule/security/impact") => {
             r#"{"changes": [{"type": "stream", "value": {"name": "Graffiti"}}]}"#
         }
+        ("PUT", "licensepool/{id}/visitors") => r#"{"allowed": true}"#,
+        ("PUT", "license/tokens") => r#"{"total": 5}"#,
+        ("POST", "licensepool/declaration") => r#"{"tokens": 5}"#,
+        ("POST", "licensepool/{id}/rule") => r#"{"rule": "true"}"#,
         ("POST" | "PUT", _) => r#"{"name": "Graffiti"}"#,
         _ => "",
     };
@@ -228,6 +234,8 @@ async fn strangers_get_nothing_and_learn_nothing() {
         GET    license: visitor 200 ben 200 root 200
         GET    license/accesstypeinfo: visitor 200 ben 200 root 200
         GET    license/accesstypeoverview: visitor 200 ben 200 root 200
+        GET    license/tokens: visitor 403 ben 403 root 200
+        PUT    license/tokens: visitor 403 ben 403 root 200
         GET    license/{kind}: visitor 200 ben 200 root 200
         POST   license/{kind}: visitor 403 ben 403 root 201
         GET    license/{kind}/{id}: visitor 404 ben 404 root 200
@@ -236,7 +244,22 @@ async fn strangers_get_nothing_and_learn_nothing() {
         GET    licensepool/full: visitor 200 ben 200 root 200
         GET    licensepool/count: visitor 200 ben 200 root 200
         GET    licensepool/usage: visitor 200 ben 200 root 200
+        GET    licensepool/declaration: visitor 200 ben 200 root 200
+        POST   licensepool/declaration: visitor 403 ben 403 root 200
+        POST   licensepool/simulation: visitor 403 ben 200 root 200
         GET    licensepool/{id}: visitor 404 ben 404 root 200
+        GET    licensepool/{id}/counters: visitor 404 ben 404 root 200
+        GET    licensepool/{id}/history: visitor 404 ben 404 root 200
+        GET    licensepool/{id}/forecast: visitor 404 ben 404 root 200
+        GET    licensepool/{id}/alerts: visitor 404 ben 404 root 200
+        GET    licensepool/{id}/visitors: visitor 404 ben 404 root 200
+        PUT    licensepool/{id}/visitors: visitor 404 ben 404 root 200
+        GET    licensepool/{id}/rule: visitor 404 ben 404 root 200
+        POST   licensepool/{id}/rule: visitor 404 ben 404 root 201
+        GET    licensepool/{id}/allocation: visitor 404 ben 404 root 200
+        POST   licensepool/{id}/allocation: visitor 404 ben 404 root 400
+        DELETE licensepool/{id}/allocation/{user}: visitor 404 ben 404 root 409
+        POST   licensepool/{id}/allocation/{user}/reinstate: visitor 404 ben 404 root 409
         POST   licensepool: visitor 403 ben 403 root 400
         PUT    licensepool/{id}: visitor 404 ben 404 root 200
         DELETE licensepool/{id}: visitor 404 ben 404 root 204

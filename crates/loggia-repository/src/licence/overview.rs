@@ -94,6 +94,20 @@ impl Repository {
         minutes_per_visit: u64,
         pools: &[LicencePool],
     ) -> Result<Outcome, ManageError> {
+        let site = self.site();
+        let lines = self.lines_between(caller, from, to)?;
+        let activities = activities(&lines, minutes_per_visit);
+        let offset = self.inner.settings.offset;
+        Ok(simulate(&activities, pools, |activity, pool| admitted(&site, activity, pool), offset))
+    }
+
+    /// The lines of use that begin between two moments.
+    pub(crate) fn lines_between(
+        &self,
+        caller: &Caller,
+        from: Moment,
+        to: Moment,
+    ) -> Result<Vec<Line>, ManageError> {
         let (mut lines, mut after) = (Vec::new(), 0);
         loop {
             let (found, last) = self.ledger_lines(caller, after, 10_000)?;
@@ -105,10 +119,7 @@ impl Repository {
             }
             after = last;
         }
-        let site = self.site();
-        let activities = activities(&lines, minutes_per_visit);
-        let offset = self.inner.settings.offset;
-        Ok(simulate(&activities, pools, |activity, pool| admitted(&site, activity, pool), offset))
+        Ok(lines)
     }
 
     /// Moves what no decision looks at any more into compact blocks, some lines at a time; answers
@@ -159,7 +170,7 @@ const LINES_KEPT_DAYS: i64 = 93;
 
 /// Whether the pool would have admitted whoever was active. Of people only the row is known now,
 /// not the attributes that their session had then.
-fn admitted(site: &Site, activity: &Activity, pool: &LicencePool) -> bool {
+pub(crate) fn admitted(site: &Site, activity: &Activity, pool: &LicencePool) -> bool {
     if site.pool(pool.id).is_none() {
         return true;
     }

@@ -150,6 +150,17 @@ impl Repository {
         pool: &LicencePool,
         reason: &str,
     ) -> Result<Vec<Change>, ManageError> {
+        self.take_away_where(guard, pool, reason, |_| true)
+    }
+
+    /// The lines that take those seats of a pool away that are meant.
+    pub(crate) fn take_away_where(
+        &self,
+        guard: &Guard<'_>,
+        pool: &LicencePool,
+        reason: &str,
+        is_meant: impl Fn(&MeterKey) -> bool,
+    ) -> Result<Vec<Change>, ManageError> {
         if !is_named(pool.kind) {
             return Ok(Vec::new());
         }
@@ -161,7 +172,9 @@ impl Repository {
             Ok(())
         })?;
         let mut changes = vec![Change::ExpectSeatLine { pool: pool.id, last_line }];
-        for (meter, record) in seats.into_iter().filter(|(_, seat)| seat.at(now) == Seat::Held) {
+        for (meter, record) in
+            seats.into_iter().filter(|(meter, seat)| seat.at(now) == Seat::Held && is_meant(meter))
+        {
             let (kind, until) = match take_away(pool, record.last_used, now, offset) {
                 TakenAway::Released => (LineKind::Released, None),
                 TakenAway::Quarantined { until } => (LineKind::Quarantined, Some(until)),

@@ -19,8 +19,7 @@ impl Repository {
     pub fn tokens(&self, caller: &Caller) -> Result<TokenCounters, ManageError> {
         let site = self.site();
         let guard = self.enter(&site, caller)?;
-        let any = any_pool(&guard);
-        guard.require_on_draft(Record::Pool(&any), Action::Read)?;
+        require_on_tokens(&guard, Action::Read)?;
         let mut counters = TokenCounters::default();
         self.inner.store.read_ledger(&mut |ledger| {
             counters = token_counters(&site, ledger, self.now())?;
@@ -38,8 +37,7 @@ impl Repository {
     ) -> Result<TokenCounters, ManageError> {
         self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
-            let any = any_pool(&guard);
-            guard.require_on_draft(Record::Pool(&any), Action::Update)?;
+            require_on_tokens(&guard, Action::Update)?;
             let change = Change::PutTokens(tokens);
             let after = site.after(site.version() + 1, std::slice::from_ref(&change))?;
             let mut counters = TokenCounters::default();
@@ -52,6 +50,22 @@ impl Repository {
             }
             Ok((vec![change], counters))
         })
+    }
+
+    /// Refuses a site whose pools would occupy more tokens than there are, unless that is so
+    /// already and `before` had no fewer.
+    pub(crate) fn check_stock(&self, before: &Site, after: &Site) -> Result<(), ManageError> {
+        let (mut then, mut counters) = (TokenCounters::default(), TokenCounters::default());
+        self.inner.store.read_ledger(&mut |ledger| {
+            then = token_counters(before, ledger, self.now())?;
+            counters = token_counters(after, ledger, self.now())?;
+            Ok(())
+        })?;
+        let is_worse = before.tokens() != after.tokens() || occupied(&counters) > occupied(&then);
+        match beyond_stock(after, &counters, "tokens") {
+            Some(problem) if is_worse => Err(ManageError::Invalid(vec![problem])),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses a pool that would occupy more tokens than there are (`spec/access.md` §3.3.7).
@@ -126,6 +140,16 @@ fn beyond_stock(site: &Site, counters: &TokenCounters, place: &'static str) -> O
         let message = format!("would occupy {occupied} tokens, and there are {total}; lower it");
         Violation::new(place, message)
     })
+}
+
+/// The caller must hold the right on licences in general: tokens are nobody's pool.
+pub(crate) fn require_on_tokens(guard: &Guard<'_>, action: Action) -> Result<(), ManageError> {
+    guard.require_on_draft(Record::Pool(&any_pool(guard)), action)
+}
+
+/// Whether the caller may know of tokens at all.
+pub(crate) fn may_read_tokens(guard: &Guard<'_>) -> bool {
+    guard.decide_draft(Record::Pool(&any_pool(guard)), Action::Read).is_allowed()
 }
 
 /// Stands for all pools where a right on licences in general is asked.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use loggia_licence::{Counters, UNIT_MINUTES, UNITS_PER_ADDRESS_PER_HOUR, counters, is_named};
-use loggia_model::entity::{LicencePool, PoolKind};
+use loggia_model::entity::{LicencePool, PoolKind, Stamp};
 use loggia_model::{Caller, Moment, PoolId};
 use loggia_rules::Action;
 use uuid::Uuid;
@@ -97,10 +97,7 @@ impl Repository {
         self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
             let kind = edit.kind.unwrap_or(PoolKind::AnalyzerCapacity);
-            let mut pool = LicencePool::unlimited(id, "", kind, guard.stamp());
-            if !is_named(kind) {
-                pool.units_per_address_per_hour = Some(UNITS_PER_ADDRESS_PER_HOUR);
-            }
+            let mut pool = new_pool(id, kind, guard.stamp());
             apply(&mut pool, &edit);
             guard.require_create(Record::Pool(&pool))?;
             if site.pool(id).is_some() {
@@ -163,7 +160,16 @@ impl Repository {
     }
 }
 
-fn apply(pool: &mut LicencePool, edit: &PoolEdit) {
+/// A pool as it is made where nothing else is said.
+pub(super) fn new_pool(id: PoolId, kind: PoolKind, stamp: Stamp) -> LicencePool {
+    let mut pool = LicencePool::unlimited(id, "", kind, stamp);
+    if !is_named(kind) {
+        pool.units_per_address_per_hour = Some(UNITS_PER_ADDRESS_PER_HOUR);
+    }
+    pool
+}
+
+pub(super) fn apply(pool: &mut LicencePool, edit: &PoolEdit) {
     set(&mut pool.name, edit.name.clone());
     set(&mut pool.capacity, edit.capacity);
     set(&mut pool.overage, edit.overage);
@@ -173,7 +179,7 @@ fn apply(pool: &mut LicencePool, edit: &PoolEdit) {
     set(&mut pool.units_per_address_per_hour, edit.units_per_address_per_hour);
 }
 
-fn check(pool: &LicencePool, mut problems: Problems) -> Result<(), ManageError> {
+pub(super) fn check(pool: &LicencePool, mut problems: Problems) -> Result<(), ManageError> {
     problems.text("name", &pool.name, true);
     if pool.overage > 0 && pool.kind != PoolKind::AnalyzerCapacity {
         problems.add("overage", "only analyzer capacity has overage");
@@ -189,6 +195,9 @@ fn check(pool: &LicencePool, mut problems: Problems) -> Result<(), ManageError> 
     }
     if pool.quarantine_days.is_some_and(|days| days > 366) {
         problems.add("quarantineDays", "is longer than a year");
+    }
+    if pool.capacity.is_some_and(|capacity| pool.reserved_for_users > capacity) {
+        problems.add("reservedForUsers", "is more than the capacity; reserve at most all of it");
     }
     // The ledger adds up in 64 signed bits, with room to spare.
     if pool.capacity.is_some_and(|capacity| capacity > 1 << 40) || pool.overage > 1 << 40 {

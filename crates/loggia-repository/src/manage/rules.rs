@@ -171,15 +171,10 @@ impl Repository {
         Ok(())
     }
 
-    /// Deletes a rule; what it granted is gone at once.
+    /// Deletes a rule; what it granted is gone at once. One that gave seats is refused, see
+    /// [`Repository::delete_rule_with`].
     pub fn delete_rule(&self, caller: &Caller, id: RuleId) -> Result<(), ManageError> {
-        self.change(caller, |site| {
-            let guard = self.enter(site, caller)?;
-            let rule = site.rule(id).ok_or_else(|| guard.unknown("rule", Some(id.0)))?;
-            guard.require(Record::Rule(rule), Action::Delete)?;
-            refuse_read_only(rule)?;
-            Ok((vec![Change::DeleteRule(id)], ()))
-        })
+        self.delete_rule_with(caller, id, None)
     }
 }
 
@@ -228,7 +223,7 @@ pub(crate) fn blank(id: RuleId, stamp: Stamp) -> SystemRule {
     }
 }
 
-fn apply(rule: &mut SystemRule, edit: RuleEdit) {
+pub(super) fn apply(rule: &mut SystemRule, edit: RuleEdit) {
     set(&mut rule.category, edit.category);
     set(&mut rule.name, edit.name);
     set(&mut rule.comment, edit.comment);
@@ -252,7 +247,7 @@ fn is_other_rule(before: &SystemRule, after: &SystemRule) -> bool {
     same != *before
 }
 
-fn refuse_read_only(rule: &SystemRule) -> Result<(), ManageError> {
+pub(super) fn refuse_read_only(rule: &SystemRule) -> Result<(), ManageError> {
     if rule.origin == RuleOrigin::ReadOnly {
         let why = format!("{:?} is essential: it is neither edited nor deleted", rule.name);
         return Err(Conflict::Protected { why }.into());
@@ -261,7 +256,7 @@ fn refuse_read_only(rule: &SystemRule) -> Result<(), ManageError> {
 }
 
 /// Every problem of a rule at once, or the rule ready to be looked at further.
-fn check(rule: &SystemRule) -> Result<Rule, ManageError> {
+pub(super) fn check(rule: &SystemRule) -> Result<Rule, ManageError> {
     match examine(rule) {
         (Some(compiled), problems) => problems.finish().map(|()| compiled),
         (None, problems) => Err(problems.into_error()),
