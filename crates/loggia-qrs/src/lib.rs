@@ -67,7 +67,7 @@ use serde_json::Value;
 pub use crate::explanation::explanation;
 
 use crate::call::{Answer, Call};
-use crate::problem::Problem;
+use crate::problem::{More, Problem};
 use crate::query::Query;
 use crate::route::{Found, find};
 
@@ -119,8 +119,8 @@ pub async fn answer(repository: &Repository, settings: Settings, request: Reques
         }
         Err(problem) => {
             let mut response = json_response(problem.status, &problem.body());
-            if let Some(allow) =
-                problem.allow.as_deref().and_then(|m| HeaderValue::from_str(m).ok())
+            if let More::Allow(methods) = &problem.more
+                && let Ok(allow) = HeaderValue::from_str(methods)
             {
                 response.headers_mut().insert(ALLOW, allow);
             }
@@ -155,7 +155,7 @@ async fn respond(
         Found::OtherMethods(methods) => {
             let detail = format!("this address takes {methods}");
             let mut problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "REQ-METHOD", detail);
-            problem.allow = Some(methods);
+            problem.more = More::Allow(methods.into());
             return Err(problem);
         }
         Found::Nothing => return Err(Problem::no_such_path()),

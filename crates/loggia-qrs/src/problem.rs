@@ -16,10 +16,17 @@ pub(crate) struct Problem {
     pub(crate) reference: Option<String>,
     /// Every problem of the request.
     pub(crate) violations: Vec<Violation>,
+    pub(crate) more: More,
+}
+
+/// What only some problems have.
+#[derive(Debug)]
+pub(crate) enum More {
+    Nothing,
     /// For 405: the methods there are.
-    pub(crate) allow: Option<String>,
+    Allow(Box<str>),
     /// For a rule that gave seats: whose they are.
-    pub(crate) seats: Vec<GivenSeat>,
+    Seats(Box<[GivenSeat]>),
 }
 
 impl Problem {
@@ -34,8 +41,7 @@ impl Problem {
             detail: detail.into(),
             reference: None,
             violations: Vec::new(),
-            allow: None,
-            seats: Vec::new(),
+            more: More::Nothing,
         }
     }
 
@@ -85,8 +91,8 @@ impl Problem {
             if let Some(reference) = &self.reference {
                 members.insert("reference".to_owned(), json!(reference));
             }
-            if !self.seats.is_empty() {
-                members.insert("allocations".to_owned(), seats(&self.seats));
+            if let More::Seats(given) = &self.more {
+                members.insert("allocations".to_owned(), seats(given));
                 members.insert("choices".to_owned(), json!(["keep", "release"]));
             }
             if !self.violations.is_empty() {
@@ -172,7 +178,7 @@ impl From<ManageError> for Problem {
                 let mut problem = Problem::new(StatusCode::CONFLICT, code, conflict.to_string());
                 if let Conflict::Allocated { seats } = conflict {
                     problem.detail.push_str("; repeat with allocations=keep or release");
-                    problem.seats = seats;
+                    problem.more = More::Seats(seats.into());
                 }
                 problem
             }

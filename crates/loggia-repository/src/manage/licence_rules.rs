@@ -48,6 +48,9 @@ pub struct PoolVisitors {
     pub others: Vec<String>,
 }
 
+/// A pool and some of its seats.
+type SeatsOfPool = (Arc<LicencePool>, Vec<(MeterKey, SeatRecord)>);
+
 /// What lets every visitor in, and nobody else.
 const VISITORS: &str = "user.IsAnonymous()";
 
@@ -194,7 +197,7 @@ impl Repository {
         site: &Site,
         guard: &Guard<'_>,
         rule: &SystemRule,
-    ) -> Result<Vec<(Arc<LicencePool>, Vec<(MeterKey, SeatRecord)>)>, ManageError> {
+    ) -> Result<Vec<SeatsOfPool>, ManageError> {
         let Ok(compiled) = compile_rule(rule) else { return Ok(Vec::new()) };
         let now = guard.now();
         let mut given = Vec::new();
@@ -310,7 +313,7 @@ fn visitors_of(guard: &Guard<'_>, site: &Site, pool: &Arc<LicencePool>) -> PoolV
     }
 }
 
-fn told(site: &Site, given: &[(Arc<LicencePool>, Vec<(MeterKey, SeatRecord)>)]) -> Vec<GivenSeat> {
+fn told(site: &Site, given: &[SeatsOfPool]) -> Vec<GivenSeat> {
     let mut told: Vec<GivenSeat> = given
         .iter()
         .flat_map(|(pool, seats)| {
