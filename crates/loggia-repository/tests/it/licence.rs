@@ -8,7 +8,8 @@ use loggia_model::entity::PoolKind;
 use loggia_model::{AppId, Caller, Moment};
 use loggia_repository::seed::EVERYONE;
 use loggia_repository::{
-    Access, Code, Gate, OpenAppError, PoolEdit, RuleEdit, StreamEdit, UserEdit, VisitInfo,
+    Access, Allocations, Code, Gate, OpenAppError, PoolEdit, RuleEdit, StreamEdit, UserEdit,
+    VisitInfo,
 };
 use loggia_rules::Action;
 use uuid::Uuid;
@@ -177,7 +178,7 @@ fn a_person_takes_a_seat_once_and_keeps_it() {
     assert_eq!(open(&hub, &ana, app), Ok(None));
     assert_eq!(open(&hub, &ben, app), Err(Code::LicEmpty));
     // Deleting the rule does not take the seat back.
-    hub.repository.delete_rule(&hub.server(), rule).unwrap();
+    hub.repository.delete_rule_with(&hub.server(), rule, Some(Allocations::Keep)).unwrap();
     assert_eq!(open(&hub, &ana, app), Ok(None));
     assert_eq!(open(&hub, &ben, app), Err(Code::LicNone));
     // Looking whether it would open costs nothing.
