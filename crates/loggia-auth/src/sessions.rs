@@ -7,8 +7,8 @@ mod visitors;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use loggia_model::{Moment, Principal, SessionEnd, SessionId, UserId, VirtualProxyId};
 use parking_lot::{Mutex, RwLock};
@@ -45,7 +45,11 @@ struct Shared {
     /// None where no other server shares the store.
     sharing: Option<Sharing>,
     store: Box<dyn SessionStore>,
+    on_end: OnceLock<Box<OnEnd>>,
 }
+
+/// Told of a session that ended, and why.
+type OnEnd = dyn Fn(&Session, SessionEnd) + Send + Sync;
 
 const SHARDS: usize = 64;
 
@@ -139,6 +143,7 @@ impl Sessions {
                 saving: Mutex::default(),
                 sharing,
                 store,
+                on_end: OnceLock::new(),
             }),
         }
     }
@@ -254,6 +259,15 @@ impl Sessions {
         }
         self.tell_others(session);
         log_end(session, end);
+        if let Some(observe) = self.shared.on_end.get() {
+            observe(session, end);
+        }
+    }
+
+    /// Calls `observe` with every session that ends here. The first observer stays; it must return
+    /// soon.
+    pub fn on_end(&self, observe: impl Fn(&Session, SessionEnd) + Send + Sync + 'static) {
+        let _ = self.shared.on_end.set(Box::new(observe));
     }
 
     /// Ends every session that `is_chosen` picks, and says how many.

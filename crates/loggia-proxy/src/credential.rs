@@ -239,10 +239,18 @@ impl Proxy {
             attributes: person.attributes,
             ..self.new_session(entered, principal.clone(), Proof::by(method))
         };
-        let begin = || self.sessions().begin(new, now);
+        let mut is_new = false;
+        let begin = || {
+            is_new = true;
+            self.sessions().begin(new, now)
+        };
         let begun =
             if method == "ticket" { begin() } else { self.shared().merging.session(sender, begin) };
         let begun = begun.map_err(|error| Box::new(Problem::internal(&error.to_string(), now)))?;
+        // Requests that come at once share one session.
+        if is_new {
+            self.tell_start(entered, &begun.session, headers)?;
+        }
         if let Some(before) = before.filter(|before| before.id != begun.session.id) {
             self.replace(before, &principal);
         }
@@ -263,6 +271,7 @@ impl Proxy {
                 "visitor {from} signed in as {principal}"
             );
             (self.shared().on_upgrade)(from, principal);
+            self.tell_upgrade(before, principal);
             self.sessions().end(before, SessionEnd::Upgraded);
         } else {
             self.sessions().end(before, SessionEnd::Closed);

@@ -36,6 +36,7 @@ pub mod problem;
 mod proxy;
 pub mod qps;
 mod sign_in;
+mod trail;
 mod waiting;
 
 pub use method::saml::Saml;

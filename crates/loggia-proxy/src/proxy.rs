@@ -136,7 +136,7 @@ impl Proxy {
     #[must_use]
     pub fn new(from: Ingredients) -> Proxy {
         crate::changes::follow(&from.repository, &from.sessions);
-        Proxy {
+        let proxy = Proxy {
             shared: Arc::new(Shared {
                 repository: from.repository,
                 sessions: from.sessions,
@@ -167,7 +167,9 @@ impl Proxy {
                 visitor_key: from.visitor_key,
                 agents: Agents::default(),
             }),
-        }
+        };
+        proxy.tell_ends();
+        proxy
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -482,9 +484,13 @@ impl Proxy {
         };
         match begun {
             Ok((secret, session)) => {
+                let is_new = secret.is_some();
                 entered.set_cookie = secret.and_then(|secret| {
                     cookie::session(&entrance, &secret.reveal(), entered.screened.is_secure)
                 });
+                if is_new && let Err(problem) = self.tell_start(&entered, &session, request) {
+                    return Passage::Answer(self.refuse(&entered, &problem, request));
+                }
                 self.seat(&mut entered, session);
                 self.recognise(&mut entered, request, now);
                 Passage::Go(Box::new(entered))
@@ -508,7 +514,7 @@ impl Proxy {
         }
     }
 
-    /// Begins a user's session and says which cookie carries it.
+    /// Begins a user's session, and says which cookie carries it.
     pub(crate) fn begin_user(
         &self,
         entered: &Entered,
@@ -516,10 +522,12 @@ impl Proxy {
         attributes: Vec<(String, String)>,
         proof: Proof,
         now: Moment,
-    ) -> Result<Option<HeaderValue>, BeginError> {
+    ) -> Result<(Arc<Session>, Option<HeaderValue>), BeginError> {
         let new = NewSession { attributes, ..self.new_session(entered, principal, proof) };
         let begun = self.shared.sessions.begin(new, now)?;
-        Ok(cookie::session(&entered.entrance, &begun.secret.reveal(), entered.screened.is_secure))
+        let is_secure = entered.screened.is_secure;
+        let cookie = cookie::session(&entered.entrance, &begun.secret.reveal(), is_secure);
+        Ok((begun.session, cookie))
     }
 
     /// What a user's session at this entrance begins with.

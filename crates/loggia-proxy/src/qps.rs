@@ -210,7 +210,7 @@ impl Proxy {
             _ => secret.reveal(),
         };
         match self.sessions().begin_with_secret(new, secret, now) {
-            Ok(_) => {}
+            Ok(begun) => self.tell_start_from_outside(&begun.session, call.caller),
             Err(BeginError::Taken) => {
                 let text = "There is a session of that id already.";
                 return Err(self.wrong(StatusCode::CONFLICT, "REQ-BODY", text));

@@ -392,9 +392,10 @@ impl Proxy {
     ) -> Result<Response, Box<Problem>> {
         let now = self.now();
         let principal = self.known_person(entered, &person)?;
-        let cookie = self
+        let (session, cookie) = self
             .begin_user(entered, principal.clone(), person.attributes, proof, now)
             .map_err(|error| Box::new(Problem::internal(&error.to_string(), now)))?;
+        self.tell_start(entered, &session, headers)?;
         if let Some(guest) = &entered.guest {
             self.replace(&guest.session, &principal);
         }

@@ -29,6 +29,7 @@ mod queue;
 mod reload;
 mod session;
 mod timestamp;
+mod trail;
 mod view;
 mod wire;
 
@@ -425,6 +426,7 @@ impl Engine {
         ttl: Option<Duration>,
     ) {
         self.shared.progress.forget(socket.number);
+        trail::closed(&self.shared, socket);
         let (left, generation) = cell.detach(socket);
         if left > 0 {
             return;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use loggia_model::{Caller, Principal};
+use loggia_model::{AppId, Caller, Moment, Principal};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
@@ -49,6 +49,10 @@ pub(crate) struct Socket {
     pub(crate) pending: Mutex<HashMap<String, Arc<AtomicBool>>>,
     /// What `ConfigureReload` asked for: whether script errors are kept for `GetProgress`.
     pub(crate) keeps_errors: AtomicBool,
+    /// The app that was opened here and when, for the audit trail.
+    pub(crate) opened: Mutex<Option<(AppId, Moment)>>,
+    /// The sheet that was looked at last: its layout is asked for again with every selection.
+    pub(crate) sheet: Mutex<Box<str>>,
     outbox: Outbox,
     backlog: AtomicUsize,
 }
@@ -121,6 +125,8 @@ impl Socket {
             view: RwLock::default(),
             pending: Mutex::default(),
             keeps_errors: AtomicBool::new(false),
+            opened: Mutex::default(),
+            sheet: Mutex::default(),
             outbox: Outbox::default(),
             backlog: AtomicUsize::new(0),
         }

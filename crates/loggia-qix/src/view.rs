@@ -21,7 +21,7 @@ use crate::fault::Fault;
 use crate::handle::Target;
 use crate::method::Call;
 use crate::session::Socket;
-use crate::{CloseReason, OpenVisit, Shared, frame, queue, timestamp};
+use crate::{CloseReason, OpenVisit, Shared, frame, queue, timestamp, trail};
 
 /// The rights that a layout names, with the words that clients know.
 const PRIVILEGES: [(Action, &str); 8] = [
@@ -448,6 +448,7 @@ fn enter(
     match outcome {
         Ok(opened) => View::of(shared, &socket.caller, &opened, unit)
             .map(Arc::new)
+            .inspect(|_| trail::opened(shared, socket, &opened, unit == Unit::Taken))
             .inspect_err(|_| socket.host.give_place_back()),
         Err(OpenAppError::Hidden { .. }) => Err(Fault::app_not_found(app.text())),
         Err(OpenAppError::Blocked { .. }) => Err(Fault::access_denied()),

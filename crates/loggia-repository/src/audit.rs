@@ -5,9 +5,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use loggia_audit::{Event, Kind};
 use loggia_licence::is_named;
 use loggia_model::entity::{Node, RuleCategory, SystemRule, User};
-use loggia_model::{Caller, InternalAccount, Moment, RequestContext, RuleId};
+use loggia_model::{Caller, InternalAccount, Moment, Principal, RequestContext, RuleId};
 use loggia_rules::{
     Action, Actions, Effect, Entity, Facts, ResourceFilter, ResourceKind, Rule, RuleSet,
     SubjectSet, Subjects, trace,
@@ -22,6 +23,7 @@ use crate::manage::{ManageError, RuleEdit, Violation, rules as manage_rules};
 use crate::record::Record;
 use crate::resolve::{self, ANONYMOUS_VISITOR, KINDS, SECTIONS};
 use crate::site::{Site, compile_rule};
+use crate::store::StoreError;
 
 /// Most cells, users times things, that one audit looks at.
 pub const MOST_CELLS: usize = 100_000_000;
@@ -220,6 +222,11 @@ impl Repository {
             caller.principal
         );
         let now = self.now();
+        // The server's own reports are looked at by whoever runs it, who needs no trail.
+        if !matches!(caller.principal, Principal::Internal(_)) {
+            let event = Event::by(caller, Kind::AdminAuditRun, now).with("version", site.version());
+            self.record(event).map_err(|blocked| StoreError::AuditBlocked(blocked.to_string()))?;
+        }
         Ok(Auditor { site, now })
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use loggia_audit::{Event, Kind};
 use loggia_licence::{
     Admission, Charge, Drawn, HolderKey, LineKind, MeterKey, PoolView, PoolsView, RefusalCode,
     Seat, Visit, acquire, is_named, returns,
@@ -24,7 +25,7 @@ use crate::Repository;
 use crate::facts::SiteFacts;
 use crate::refusal::Code;
 use crate::site::Site;
-use crate::store::{Ledger, Line, StoreError};
+use crate::store::{Charged, Ledger, Line, StoreError};
 use crate::visit::{Access, Unlicensed, VisitInfo};
 
 pub(crate) use overview::admitted;
@@ -60,7 +61,8 @@ impl Repository {
         let decided = Arc::new(Mutex::new(None));
         let (repository, site_then, caller_then) = (self.clone(), site.clone(), caller.clone());
         let (visit_then, decided_then) = (visit.clone(), decided.clone());
-        self.inner
+        let charged = self
+            .inner
             .store
             .charge(Box::new(move |ledger| {
                 let view =
@@ -74,6 +76,9 @@ impl Repository {
         let admission = decided.lock().take();
         if let Some(Admission::Charge(charge)) = &admission {
             tell_of_alerts(site, charge);
+            if charged == Charged::Appended {
+                self.tell_of_charge(site, caller, app, charge);
+            }
         }
         let access = self.access(site, admission, info)?;
         self.inner.coverage.put(
@@ -82,6 +87,29 @@ impl Repository {
             now,
         );
         Ok(access)
+    }
+
+    /// Tells the trail what was taken, and what the operator is warned of. The ledger is the proof;
+    /// this is for who reads what happened.
+    fn tell_of_charge(&self, site: &Site, caller: &Caller, app: AppId, charge: &Charge) {
+        let now = self.now();
+        let name = site.pool(charge.pool).map_or("", |pool| pool.name.as_str());
+        let taken = Event::by(caller, Kind::LicenceTaken, now)
+            .about(app)
+            .with("kind", format!("{:?}", charge.kind))
+            .with("pool", charge.pool.text())
+            .with("name", name)
+            .with("units", charge.units)
+            .with("unit", charge.key.clone());
+        // Classes that never fail closed.
+        let _ = self.record(taken);
+        for percentage in &charge.reaches {
+            let alert = Event::new(Kind::LicenceAlert, now)
+                .with("pool", charge.pool.text())
+                .with("name", name)
+                .with("percentage", *percentage);
+            let _ = self.record(alert);
+        }
     }
 
     /// The answer of [`Repository::acquire`] without its effect.

@@ -273,6 +273,13 @@ impl Trail {
     }
 }
 
+impl Drop for Trail {
+    /// Whoever did one thing and leaves, such as a command line, leaves nothing behind.
+    fn drop(&mut self) {
+        let _ = self.drain();
+    }
+}
+
 impl Repository {
     /// Writes an event down, or sees to it that it will be: what administrators do is on the disk
     /// when this returns, all else waits for [`Repository::write_trail`]. Never waits for the

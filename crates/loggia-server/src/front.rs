@@ -27,6 +27,7 @@ use crate::hub_frames::HubFrames;
 use crate::listen::Peer;
 use crate::operator::Counts;
 use crate::tls::Certificates;
+use crate::trail::Retiring;
 use crate::{live, pages, socket, web};
 
 /// Everything that requests are answered from.
@@ -44,6 +45,7 @@ pub struct Front {
     /// What is shown to browsers, where the listener is encrypted.
     pub certificates: Option<Arc<Certificates>>,
     pub counts: Counts,
+    pub(crate) retiring: Retiring,
     /// Visitors' requests that are worked on at a time. The others wait, and nobody who signed in
     /// waits for them.
     pub visitors: Semaphore,

@@ -38,5 +38,6 @@ pub mod serve;
 mod sharing;
 mod socket;
 pub mod tls;
+mod trail;
 mod trusted;
 mod web;

@@ -82,12 +82,40 @@ fn metrics(front: &Front) -> String {
     for (code, count) in front.counts.refusals.lock().iter() {
         let _ = writeln!(text, "loggia_refusals_total{{code=\"{code}\"}} {count}");
     }
+    trail_metrics(&mut text, front);
     if let Some(certificates) = &front.certificates {
         let name = "loggia_certificate_days_left";
         family(&mut text, name, "gauge", "Whole days until the certificate ends.");
         let _ = writeln!(text, "{name} {}", certificates.days_left(clock::wall()));
     }
     text
+}
+
+/// What the audit trail has written, and what it could not.
+fn trail_metrics(text: &mut String, front: &Front) {
+    let state = front.repository.trail_state();
+    let name = "loggia_audit_events_total";
+    family(text, name, "counter", "Events that this server wrote into the audit trail, by kind.");
+    for (kind, count) in &state.written {
+        let _ = writeln!(text, "{name}{{event=\"{kind}\"}} {count}");
+    }
+    let name = "loggia_audit_waiting";
+    family(text, name, "gauge", "Events that wait for being written.");
+    let _ = writeln!(text, "{name} {}", state.waiting);
+    let name = "loggia_audit_lost_total";
+    family(
+        text,
+        name,
+        "counter",
+        "Visits that found no room while the trail could not be written.",
+    );
+    let _ = writeln!(text, "{name} {}", state.lost);
+    let name = "loggia_audit_refused_total";
+    family(text, name, "counter", "Acts refused since they could not be recorded.");
+    let _ = writeln!(text, "{name} {}", state.refused);
+    let name = "loggia_audit_blocked";
+    family(text, name, "gauge", "Whether the audit trail cannot be written now.");
+    let _ = writeln!(text, "{name} {}", u8::from(state.is_blocked));
 }
 
 fn family(text: &mut String, name: &str, kind: &str, help: &str) {

@@ -29,6 +29,7 @@ use crate::listen::{Crowd, Door, FAREWELL, HeadLimits};
 use crate::operator::Counts;
 use crate::settings::{Settings, Tls};
 use crate::tls::{CertificateSource, Certificates};
+use crate::trail::Retiring;
 use crate::{clock, demo, examine, operator, private_file, redirecting, tls, trusted, web};
 
 /// A server that listens.
@@ -44,6 +45,8 @@ pub struct Running {
     pub greeting: String,
     stopping: watch::Sender<bool>,
     accepting: JoinSet<()>,
+    /// Writes the audit trail.
+    writer: crate::trail::Threads,
     /// Held until the end: one server a data folder.
     _lock: File,
 }
@@ -106,6 +109,7 @@ async fn start_with(clocks: Clocks, settings: Settings) -> anyhow::Result<Runnin
         lock.try_lock_shared().context("cannot share the data folder")?;
     }
     let front = Arc::new(front);
+    let writer = crate::trail::start(&front.repository, settings.audit.syslog.clone())?;
     if let Some(certificates) = &front.certificates {
         let certificates = Arc::clone(certificates);
         public = public.encrypted(tls::public_config(certificates)?);
@@ -154,6 +158,7 @@ async fn start_with(clocks: Clocks, settings: Settings) -> anyhow::Result<Runnin
         greeting,
         stopping,
         accepting,
+        writer,
         _lock: lock,
     })
 }
@@ -184,6 +189,11 @@ impl Running {
             warn!("some sockets did not close in time");
         }
         let sessions = self.front.proxy.sessions().clone();
+        let (repository, writer) = (self.front.repository.clone(), self.writer);
+        let closing = tokio::task::spawn_blocking(move || crate::trail::stop(&repository, writer));
+        if let Err(error) = closing.await {
+            error!(%error, "the audit trail was not closed");
+        }
         match tokio::task::spawn_blocking(move || sessions.save_all()).await {
             Ok(Ok(())) => info!("stopped"),
             Ok(Err(error)) => error!(%error, "sessions could not be saved"),
@@ -222,15 +232,21 @@ fn lock_folder(data: &Path, shared: bool) -> anyhow::Result<(File, bool)> {
 
 /// The repository of a data folder, which is made when it is missing.
 pub(crate) fn open_repository(data: &Path) -> anyhow::Result<Repository> {
-    open_repository_by(Arc::new(clock::wall), data)
+    open_repository_by(Arc::new(clock::wall), data, true)
 }
 
-fn open_repository_by(clock: Clock, data: &Path) -> anyhow::Result<Repository> {
+fn open_repository_by(
+    clock: Clock,
+    data: &Path,
+    keeps_addresses: bool,
+) -> anyhow::Result<Repository> {
     private_file::make_folder(data)?;
     let file = data.join("loggia.db");
     let store = SqliteStore::open(&file)
-        .with_context(|| format!("cannot open the database {}", file.display()))?;
-    Repository::open(Arc::new(store), Arc::new(move || clock()), repository_settings(data))
+        .with_context(|| format!("cannot open the database {}", file.display()))?
+        .sealed_by(crate::trail::key(data)?);
+    let settings = loggia_repository::Settings { keeps_addresses, ..repository_settings(data) };
+    Repository::open(Arc::new(store), Arc::new(move || clock()), settings)
         .with_context(|| format!("cannot open the data folder {}", data.display()))
 }
 
@@ -281,7 +297,7 @@ fn certificates(settings: &Settings) -> anyhow::Result<Option<Arc<Certificates>>
 fn open(settings: &Settings, clocks: Clocks, is_alone: bool) -> anyhow::Result<(Front, String)> {
     let Clocks { steady: clock, wall } = clocks;
     let certificates = certificates(settings)?;
-    let repository = open_repository_by(wall, &settings.data)?;
+    let repository = open_repository_by(wall, &settings.data, settings.audit.keeps_addresses)?;
     repository.examine_entrances_with(examine::entrance);
     if is_alone {
         // Another server's half-written files look like what a crash left.
@@ -343,6 +359,7 @@ fn open(settings: &Settings, clocks: Clocks, is_alone: bool) -> anyhow::Result<(
         sockets: watch::Sender::new(0),
         certificates,
         counts: Counts::default(),
+        retiring: Retiring::new(settings.audit.retention),
         visitors: Semaphore::new(processors),
     };
     Ok((front, greeting))
@@ -401,6 +418,9 @@ async fn keep_house(front: Arc<Front>, mut stop: watch::Receiver<bool>) {
         let work = tokio::task::spawn_blocking(move || {
             worker.proxy.sessions().sweep(worker.proxy.now());
             worker.hub_bodies.sweep();
+            if let Some(retention) = worker.retiring.due(worker.proxy.now()) {
+                crate::trail::retire(&worker.repository, &retention);
+            }
             if let Err(error) = worker.proxy.sessions().save() {
                 warn!(%error, "sessions wait for the store");
             }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use loggia_auth::AllowedHost;
 use loggia_proxy::edge::Network;
+use loggia_repository::Retention;
 use serde::Deserialize;
 
 /// What the server runs with.
@@ -44,6 +45,41 @@ pub struct Settings {
     /// Most connections at a time, in total and from one address.
     pub max_connections: usize,
     pub max_connections_per_address: u32,
+    pub audit: AuditSettings,
+}
+
+/// What the audit trail keeps and where it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditSettings {
+    pub retention: Retention,
+    /// Whether addresses are kept at all.
+    pub keeps_addresses: bool,
+    /// Where each event is sent by syslog.
+    pub syslog: Option<SyslogTarget>,
+}
+
+/// A receiver of syslog (RFC 5424).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyslogTarget {
+    Udp(String),
+    Tcp(String),
+}
+
+impl Default for AuditSettings {
+    fn default() -> AuditSettings {
+        AuditSettings { retention: Retention::default(), keeps_addresses: true, syslog: None }
+    }
+}
+
+/// The file's section `[audit]`. Of days and rows, 0 is no limit.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct AuditFile {
+    keep_days: Option<u32>,
+    most_rows: Option<u64>,
+    address_days: Option<u32>,
+    addresses: Option<bool>,
+    syslog: Option<String>,
 }
 
 /// The certificate of the public listener.
@@ -104,6 +140,7 @@ struct File {
     outside_ca: Option<PathBuf>,
     max_connections: Option<usize>,
     max_connections_per_address: Option<u32>,
+    audit: AuditFile,
 }
 
 /// The file's section `[tls]`.
@@ -135,6 +172,7 @@ impl Default for Settings {
             outside_ca: None,
             max_connections: 20_000,
             max_connections_per_address: 2_000,
+            audit: AuditSettings::default(),
         }
     }
 }
@@ -208,6 +246,37 @@ fn combine(file: File, given: Given) -> anyhow::Result<Settings> {
         max_connections_per_address: file
             .max_connections_per_address
             .unwrap_or(default.max_connections_per_address),
+        audit: audit(&file.audit)?,
+    })
+}
+
+fn audit(asked: &AuditFile) -> anyhow::Result<AuditSettings> {
+    let default = Retention::default();
+    let days = |asked: Option<u32>, default| match asked {
+        None => default,
+        Some(0) => None,
+        days => days,
+    };
+    let syslog = match asked.syslog.as_deref() {
+        None | Some("") => None,
+        Some(text) => Some(match text.split_once("://") {
+            Some(("udp", place)) if place.contains(':') => SyslogTarget::Udp(place.to_owned()),
+            Some(("tcp", place)) if place.contains(':') => SyslogTarget::Tcp(place.to_owned()),
+            _ => bail!("audit.syslog: {text:?} is neither udp://HOST:PORT nor tcp://HOST:PORT"),
+        }),
+    };
+    Ok(AuditSettings {
+        retention: Retention {
+            keep_days: days(asked.keep_days, default.keep_days),
+            most_rows: match asked.most_rows {
+                None => default.most_rows,
+                Some(0) => None,
+                rows => rows,
+            },
+            address_days: days(asked.address_days, default.address_days),
+        },
+        keeps_addresses: asked.addresses.unwrap_or(true),
+        syslog,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::handle::Target;
 use crate::layout::{self, definition::Computer, items};
 use crate::patch::Patch;
 use crate::session::Session;
+use crate::trail;
 use crate::view;
 
 /// Children below children are handled to this depth; nobody nests sheets deeper.
@@ -20,6 +21,7 @@ const MAX_TREE: usize = 16;
 pub(super) fn get_layout(call: &Call<'_>, session: &Session) -> Result<Value, Fault> {
     let document = session.document()?;
     let object = call.object(document)?;
+    trail::viewed(call, document.app, &object);
     Ok(json!({ "qLayout": object_layout(call, document, &object) }))
 }
 

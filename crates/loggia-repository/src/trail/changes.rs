@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::site::Site;
-use crate::store::{Change, StoredSite};
+use crate::store::{Change, LineKind, StoredSite};
 
 /// Members whose text nobody reads in the trail. Whoever adds a secret to an entity adds it here;
 /// the test `secrets_never_reach_the_trail` knows what there is.
@@ -113,6 +113,27 @@ fn event(before: &Site, change: &Change, caller: &Caller, now: Moment) -> Option
             let event = event(Kind::UserPasswordChanged).with("id", user.text());
             Some(match before.user(*user) {
                 Some(user) => event.with("name", user.key.to_string()),
+                None => event,
+            })
+        }
+        Change::PutTokens(tokens) => {
+            Some(event(Kind::LicenceChanged).with("type", "tokens").with("after", *tokens))
+        }
+        Change::AppendLine(line) => {
+            let kind = match line.kind {
+                LineKind::Taken => Kind::LicenceTaken,
+                LineKind::Released => Kind::LicenceReleased,
+                LineKind::Quarantined => Kind::LicenceQuarantined,
+                LineKind::Reinstated => Kind::LicenceReinstated,
+                LineKind::Used | LineKind::Alert => return None,
+            };
+            let event = event(kind)
+                .with("kind", format!("{:?}", line.pool_kind))
+                .with("pool", line.pool.text())
+                .with("holder", line.principal.clone())
+                .with("unit", line.key.clone());
+            Some(match line.until {
+                Some(until) => event.with("until", until.0),
                 None => event,
             })
         }

@@ -79,6 +79,15 @@ impl Repository {
         Ok(TrailReport { verdict: verifier.finish(&head, key), head })
     }
 
+    /// How far rows were sent to a place outside; none before the first time.
+    pub fn trail_sent(&self, place: &str) -> Result<Option<u64>, StoreError> {
+        self.inner.store.trail_sent(place)
+    }
+
+    pub fn note_trail_sent(&self, place: &str, number: u64) -> Result<(), StoreError> {
+        self.inner.store.note_trail_sent(place, number)
+    }
+
     /// Whether the last thing this node said of its runs was that one ended.
     pub(super) fn stopped_cleanly(&self) -> Result<bool, StoreError> {
         let filter = TrailFilter {
