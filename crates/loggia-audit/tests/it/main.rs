@@ -1,0 +1,4 @@
+//! How the trail behaves, in one binary.
+
+mod chain;
+mod export;
