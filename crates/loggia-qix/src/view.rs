@@ -193,7 +193,7 @@ impl View {
     ) -> View {
         match shared.repository.would_open_app(caller, app, visit) {
             Ok(opened) => match View::of(shared, caller, &opened, Unit::Unknown) {
-                Ok(view) => view.as_of(self),
+                Ok(view) => view.coming_after(self),
                 Err(_) => self.lost_by(Why::Unreadable, Loss::Access),
             },
             Err(OpenAppError::Unlicensed { refusal, .. }) => {
@@ -292,7 +292,7 @@ impl View {
     }
 
     /// The view of what has been open for as long as in `before`.
-    fn as_of(mut self, before: &View) -> View {
+    fn coming_after(mut self, before: &View) -> View {
         if let (Some(opened), Some(before)) = (&mut self.opened, &before.opened) {
             opened.since = before.since;
         }

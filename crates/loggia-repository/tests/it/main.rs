@@ -20,3 +20,4 @@ mod rule_lints;
 mod share;
 mod snapshot;
 mod store_suite;
+mod trail;
