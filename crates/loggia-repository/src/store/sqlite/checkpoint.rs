@@ -15,8 +15,9 @@ pub(super) struct Checkpoints {
     is_running: Arc<AtomicBool>,
 }
 
-/// Commits between two checkpoints: some megabytes of journal.
-const COMMITS: u32 = 64;
+/// Commits between two checkpoints: some ten megabytes of journal. The disk is busy with each, so
+/// that fewer than one commit in a hundred meets one.
+const COMMITS: u32 = 512;
 /// Pages of journal at which a commit copies them itself: what the thread could not keep up with.
 pub(super) const MOST_PAGES: u32 = 16_000;
 
