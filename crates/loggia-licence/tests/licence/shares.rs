@@ -1,11 +1,12 @@
 //! What visitors may draw of a pool, all of them and those of one address; and what is told.
 
 use loggia_licence::{
-    Admission, Counters, DayOfUse, Drawn, UtcOffset, Visit, activities, counters, forecast,
-    simulate, tokens_occupied,
+    Activity, Admission, Counters, DayOfUse, Drawn, UtcOffset, Visit, activities, counters,
+    forecast, simulate, tokens_occupied,
 };
 use loggia_model::Moment;
 use loggia_model::entity::PoolKind;
+use proptest::prelude::*;
 
 use crate::house::{House, MARCH, at, days, person, pool, visit, visitor};
 
@@ -165,4 +166,46 @@ fn a_week_is_played_again_under_other_pools() {
     // A seat for Ana, nothing for visitors.
     let seat = pool("seats", PoolKind::Professional, Some(1));
     assert_eq!(played(vec![seat]), (vec![(1, 1)], 9, None));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A simulation keeps sums where a ledger has lines; both give and refuse the same.
+    #[test]
+    fn playing_again_is_as_it_would_have_been(
+        steps in prop::collection::vec(
+            (0_i64..40, 0_u128..6, 0_u8..2, prop::bool::weighted(0.1)), 0..120),
+        capacities in (0_u64..3, 0_u64..6, 0_u64..60),
+        reserved in 0_u64..20,
+        ceiling in 1_u64..5,
+    ) {
+        let pools = || vec![
+            pool("seats", PoolKind::Analyzer, Some(capacities.0)),
+            pool("passes", PoolKind::LoginAccess, Some(capacities.1)).reserved(1),
+            pool("minutes", PoolKind::AnalyzerCapacity, Some(capacities.2))
+                .overage(6)
+                .reserved(reserved)
+                .per_address(ceiling),
+        ];
+        let mut house = House::new(pools());
+        let mut now = MARCH;
+        let (mut played, mut refused) = (Vec::new(), 0);
+        for (minutes, who, address, is_late) in steps {
+            now = now.plus_minutes(minutes + if is_late { days(20) } else { 0 });
+            let holder = if who < 3 { person(who) } else { visitor(who) };
+            let address = Some([192, 0, 2, address].into());
+            let visit = Visit { address, ..visit(holder) };
+            refused += u64::from(matches!(house.visit(&visit, now), Admission::Refused(_)));
+            played.push(Activity { at: now, visit, principal: String::new() });
+        }
+        let pools: Vec<_> = pools().into_iter().map(|pool| pool.pool).collect();
+        let outcome = simulate(&played, &pools, |_, _| true, UtcOffset::UTC);
+        prop_assert_eq!(outcome.refused, refused);
+        for given in &outcome.pools {
+            let lines = house.ledger.iter().map(|(_, line)| line);
+            let own = lines.filter(|line| line.pool == given.pool).map(|line| line.units);
+            prop_assert_eq!(given.units, own.sum::<u64>());
+        }
+    }
 }
