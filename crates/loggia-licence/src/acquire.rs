@@ -184,6 +184,14 @@ fn key(pool: &PoolView, meter: MeterKey, now: Moment, offset: UtcOffset) -> Stri
     format!("{}/{meter}/{}/{period}", pool.pool.id, pool.last_line)
 }
 
+/// Whether there is something for the visit when all of the pool is back: what is smaller than
+/// one unit, or reserved for others, is not worth coming back for.
+fn serves_once_renewed(pool: &PoolView, visit: &Visit) -> bool {
+    let renewed = PoolView { used: 0, used_by_visitors: 0, ..pool.clone() };
+    let remaining = renewed.remaining(visit.holder.is_anonymous());
+    remaining.is_some_and(|remaining| remaining >= cost(pool.pool.kind))
+}
+
 fn reaches(pool: &PoolView) -> Vec<u64> {
     let Some(capacity) = pool.pool.capacity.filter(|capacity| *capacity > 0) else {
         return Vec::new();
@@ -208,7 +216,7 @@ fn refuse(view: &PoolsView, visit: &Visit, admitting: &[&PoolView]) -> Admission
     if !admitting.is_empty() {
         let renews = admitting
             .iter()
-            .filter(|pool| pool.pool.capacity.is_some_and(|capacity| capacity > 0))
+            .filter(|pool| serves_once_renewed(pool, visit))
             .filter_map(|pool| pool.renews)
             .min();
         let pools = admitting.iter().map(|pool| pool.pool.id).collect();

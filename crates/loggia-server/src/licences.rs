@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
-use loggia_model::entity::LicencePool;
+use loggia_model::entity::{LicencePool, PoolKind};
 use loggia_model::{Caller, InternalAccount, Moment, PoolId, UserId, UserKey};
 use loggia_repository::{
     Allocation, AllocationStatus, Counters, Declaration, Imported, KIND_NAMES, PoolEdit, PoolUse,
@@ -102,6 +102,10 @@ pub(crate) fn show(data: &Path, format: ReportFormat) -> anyhow::Result<()> {
 pub(crate) fn set(data: &Path, name: &str, wanted: Wanted) -> anyhow::Result<()> {
     let repository = open_repository(data)?;
     let caller = server();
+    let is_seat = |kind| !matches!(kind, PoolKind::LoginAccess | PoolKind::AnalyzerCapacity);
+    if wanted.visitors == Some(true) && wanted.edit.kind.is_some_and(is_seat) {
+        bail!("visitors draw on LoginAccess and AnalyzerTimeAccess only; nothing was changed");
+    }
     let (saved, verb) = match (find(&repository, name), wanted.edit.kind) {
         (Err(_), Some(_)) if name.parse::<PoolId>().is_err() => {
             let named = wanted.edit.name.clone().unwrap_or_else(|| name.to_owned());
@@ -236,7 +240,7 @@ pub(crate) fn limit(text: &str) -> Result<Limit, String> {
 pub(crate) struct Limit(pub(crate) Option<u64>);
 
 /// A kind of pool by its name.
-pub(crate) fn kind(text: &str) -> Result<loggia_model::entity::PoolKind, String> {
+pub(crate) fn kind(text: &str) -> Result<PoolKind, String> {
     let found = KIND_NAMES.iter().find(|(_, name)| name.eq_ignore_ascii_case(text));
     found
         .map(|(kind, _)| *kind)

@@ -67,6 +67,18 @@ fn a_refusal_gives_the_most_specific_reason() {
 }
 
 #[test]
+fn nobody_is_asked_back_to_what_will_not_serve_them() {
+    let minutes = |capacity| pool("minutes", PoolKind::AnalyzerCapacity, Some(capacity));
+    let says = |pool| House::new(vec![pool]).says(&visit(visitor(1)), at(9, 0));
+    assert_eq!(says(minutes(5)), "LIC-EMPTY minutes", "less than a unit");
+    assert_eq!(says(minutes(60).reserved(60)), "LIC-EMPTY minutes", "all for people");
+    let mut house = House::new(vec![minutes(6)]);
+    assert_eq!(house.says(&visit(visitor(1)), at(9, 0)), "6 of minutes");
+    let late = house.says(&visit(visitor(2)), at(9, 1));
+    assert!(late.starts_with("LIC-EMPTY minutes, again in"), "{late}");
+}
+
+#[test]
 fn a_seat_outlives_the_rule_that_gave_it() {
     let mut house = House::new(vec![pool("seats", PoolKind::Professional, Some(1)).admits(people)]);
     let ana = visit(person(1));
