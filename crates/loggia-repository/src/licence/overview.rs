@@ -108,7 +108,9 @@ impl Repository {
         from: Moment,
         to: Moment,
     ) -> Result<Vec<Line>, ManageError> {
-        let (mut lines, mut after) = (Vec::new(), 0);
+        // A clock that was a day off is no reason to miss what it wrote.
+        let mut after = self.line_before(from.plus_minutes(-DAY))?;
+        let mut lines = Vec::new();
         loop {
             let (found, last) = self.ledger_lines(caller, after, 10_000)?;
             let is_meant = |line: &Line| line.kind != LineKind::Alert && line.from < to;
@@ -126,6 +128,27 @@ impl Repository {
     /// how many were moved. Counters, days, seats and running units stay what they are.
     pub fn compact_ledger(&self) -> Result<u64, ManageError> {
         Ok(self.inner.store.compact_ledger(self.now().plus_minutes(-LINES_KEPT_DAYS * DAY))?)
+    }
+
+    /// Number of a line that was written before this moment, the last one if clocks were right; 0
+    /// for none. Lines are many, so that it is searched for.
+    fn line_before(&self, moment: Moment) -> Result<u64, ManageError> {
+        let is_before = |number: u64| -> Result<bool, ManageError> {
+            let lines = self.inner.store.lines(number.saturating_sub(1), 1)?;
+            Ok(lines.first().is_some_and(|(_, line)| line.moment < moment))
+        };
+        let (mut before, mut step) = (0_u64, 1_u64);
+        while is_before(before.saturating_add(step))? {
+            before = before.saturating_add(step);
+            step = step.saturating_mul(2);
+        }
+        while step > 1 {
+            step /= 2;
+            if is_before(before.saturating_add(step))? {
+                before = before.saturating_add(step);
+            }
+        }
+        Ok(before)
     }
 
     pub(crate) fn counters_of(&self, pool: &LicencePool) -> Result<Counters, ManageError> {

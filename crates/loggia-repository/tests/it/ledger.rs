@@ -564,6 +564,32 @@ fn compaction_keeps_totals_days_seats_and_what_runs() {
     }
 }
 
+#[test]
+fn a_week_out_of_a_long_ledger_is_played_again() {
+    let hub = Hub::new();
+    let (pool, _) = hub.visitors_pool(None);
+    let app = hub.published_app("Flights", loggia_repository::seed::EVERYONE);
+    for day in 0..140 {
+        for _ in 0..=(day % 2) {
+            hub.repository.open_app(&hub.visitor(), app, &VisitInfo::default()).unwrap();
+        }
+        hub.pass(24 * 60);
+    }
+    let pool = LicencePool::clone(hub.repository.site().pool(pool).unwrap());
+    let played = |day: i64, days: i64| {
+        let from = START.plus_minutes(day * 24 * 60);
+        let span = (from, from.plus_minutes(days * 24 * 60));
+        let pools = std::slice::from_ref(&pool);
+        let outcome = hub.repository.simulate(&hub.server(), span, 6, pools).unwrap();
+        (outcome.activities, outcome.pools[0].units)
+    };
+    let all = || [played(0, 140), played(-5, 7), played(20, 7), played(133, 20), played(200, 7)];
+    let before = all();
+    assert_eq!(before, [(210, 1260), (3, 18), (10, 60), (11, 66), (0, 0)]);
+    assert!(hub.repository.compact_ledger().unwrap() > 0);
+    assert_eq!(all(), before);
+}
+
 /// A database of the release before knows only what was drawn.
 #[test]
 fn a_ledger_of_before_is_taken_over() {

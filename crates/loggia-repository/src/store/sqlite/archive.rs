@@ -93,7 +93,7 @@ pub(super) fn lines(
     let start = i64::try_from(after).unwrap_or(i64::MAX);
     let mut found: Vec<(u64, Line)> = Vec::new();
     let mut statement = connection
-        .prepare("SELECT body FROM ledger_archive WHERE last > ?1 ORDER BY first")
+        .prepare("SELECT body FROM ledger_archive WHERE last > ?1 ORDER BY last")
         .map_err(failed)?;
     let mut rows = statement.query([start]).map_err(failed)?;
     while found.len() < most {
