@@ -14,6 +14,7 @@
 //! continuous data, exports.
 
 mod app;
+mod connections;
 mod document;
 mod effect;
 mod fault;
@@ -92,6 +93,15 @@ pub struct Settings {
     pub person_time: Duration,
     /// The folders that load scripts may read, by the name in `lib://name/path`.
     pub folders: Vec<(String, PathBuf)>,
+    /// What load scripts may read beside files, by the name in `lib://name/path`.
+    pub sources: Vec<(String, Arc<dyn DataSource>)>,
+}
+
+/// Something that is no file and that load scripts read as delimited text.
+pub trait DataSource: fmt::Debug + Send + Sync {
+    /// The text at that path for whoever reloads; an error of kind *permission denied* where it is
+    /// not for them, and of kind *not found* where there is no such thing.
+    fn read(&self, caller: &Caller, path: &str) -> std::io::Result<Vec<u8>>;
 }
 
 /// One accepted socket.
@@ -192,6 +202,7 @@ impl Default for Settings {
             visitor_time: Duration::from_secs(10),
             person_time: Duration::from_secs(60),
             folders: Vec::new(),
+            sources: Vec::new(),
         }
     }
 }

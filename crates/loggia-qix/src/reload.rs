@@ -7,10 +7,11 @@ use std::sync::Arc;
 use loggia_engine::model::{DataModel, LinkError};
 use loggia_model::{AppId, Caller};
 use loggia_repository::{Action, DataError, ManageError, Resource};
-use loggia_script::{FolderConnector, LogLine, Problem};
+use loggia_script::{LogLine, Problem};
 use thiserror::Error;
 
 use crate::app::{self, LoadedApp};
+use crate::connections::Connections;
 use crate::progress::ScriptError;
 use crate::queue::Job;
 use crate::{Shared, timestamp};
@@ -97,10 +98,7 @@ fn run(
     script: &str,
     watcher: Option<Watcher>,
 ) -> Result<Done, ReloadError> {
-    let mut connector = FolderConnector::new();
-    for (name, folder) in &shared.settings.folders {
-        connector = connector.with_root(name, folder);
-    }
+    let connector = Connections::of(&shared.settings, caller);
     let settings = loggia_script::Settings {
         now: timestamp::serial(shared.now()),
         user: caller.principal.to_string(),

@@ -68,6 +68,7 @@ mod site;
 pub mod store;
 mod trail;
 mod visit;
+mod visitors;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -123,6 +124,7 @@ pub use site::{CENTRAL_NODE, RuleProblem, RuleProblems, Site, SiteError, compile
 pub use store::{SessionRow, StoreError, TrailFilter, TrailOrder};
 pub use trail::{AuditBlocked, Retention, Retired, TrailPage, TrailReport, TrailState};
 pub use visit::{Access, OpenAppError, OpenedApp, VisitInfo};
+pub use visitors::{OpenRow, VisitRow, VisitorDay, Visits, Who, by_day};
 
 /// What the repository needs to be told.
 #[derive(Clone, Debug)]

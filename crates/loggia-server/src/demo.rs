@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use loggia_auth::Passwords;
-use loggia_model::entity::{AnonymousMode, PoolKind, RuleCategory};
+use loggia_model::entity::{AnonymousMode, App, PoolKind, RuleCategory};
 use loggia_model::{
     AppId, Caller, InternalAccount, PoolId, RuleId, StreamId, UserId, UserKey, VirtualProxyId,
 };
@@ -22,6 +23,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 use uuid::uuid;
+
+use crate::shipped::VISITORS_APP;
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/../../demo"]
@@ -131,7 +134,7 @@ pub(crate) fn lay_out(
         make_entrance(repository, &caller)?;
         make_pools(repository, &caller)?;
         for app in app_folders() {
-            make_app(repository, engine, data, &app)
+            make_app(repository, engine, data, &app, EDITOR)
                 .with_context(|| format!("in the demo app {app}"))?;
         }
         notes.is_laid_out = true;
@@ -144,7 +147,8 @@ pub(crate) fn lay_out(
 fn is_new(repository: &Repository) -> bool {
     let site = repository.site();
     let is_person = |key: &UserKey| key.directory() != UserKey::INTERNAL_DIRECTORY;
-    site.apps().next().is_none() && !site.users().any(|user| is_person(&user.key))
+    let is_shipped = |app: &Arc<App>| app.id == VISITORS_APP;
+    site.apps().all(is_shipped) && !site.users().any(|user| is_person(&user.key))
 }
 
 fn introduce(notes: &Notes) -> String {
@@ -251,23 +255,26 @@ fn make_pools(repository: &Repository, caller: &Caller) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Names of the folders under `apps`.
+/// The folders under `apps`.
 fn app_folders() -> Vec<String> {
     Content::iter()
         .filter_map(|path| {
-            let folder = path.strip_prefix("apps/")?.strip_suffix("/app.json")?;
-            (!folder.contains('/')).then(|| folder.to_owned())
+            let folder = path.strip_suffix("/app.json")?;
+            let is_app = folder.strip_prefix("apps/").is_some_and(|name| !name.contains('/'));
+            is_app.then(|| folder.to_owned())
         })
         .collect()
 }
 
-fn make_app(
+/// Makes an app of a folder of the embedded content, unless it is there already.
+pub(crate) fn make_app(
     repository: &Repository,
     engine: &Engine,
     data: &Path,
     folder: &str,
+    owner: UserId,
 ) -> anyhow::Result<()> {
-    let file: AppFile = serde_json::from_slice(&embedded(&format!("apps/{folder}/app.json"))?)?;
+    let file: AppFile = serde_json::from_slice(&embedded(&format!("{folder}/app.json"))?)?;
     let caller = Caller::internal(InternalAccount::Repository);
     if let Some(app) = repository.site().app(file.id) {
         if app.is_published() {
@@ -283,12 +290,12 @@ fn make_app(
     let edit = AppEdit {
         name: Some(file.name.clone()),
         description: Some(file.description.clone()),
-        owner: Some(EDITOR),
+        owner: Some(owner),
         thumbnail,
         ..AppEdit::default()
     };
     repository.create_app(&caller, Some(file.id), edit)?;
-    let script = String::from_utf8(embedded(&format!("apps/{folder}/script.qvs"))?)?;
+    let script = String::from_utf8(embedded(&format!("{folder}/script.qvs"))?)?;
     repository.set_app_script(&caller, file.id, &script)?;
     match engine.reload_app(&caller, file.id) {
         Ok(report) => info!("loaded {:?} in {} ms", file.name, report.millis),
@@ -297,7 +304,7 @@ fn make_app(
             warn!("{:?} is shown without data: {error:#}", file.name);
         }
     }
-    for object in objects(folder)? {
+    for object in objects(folder, owner)? {
         repository.create_object(&caller, file.id, object)?;
     }
     let site = repository.site();
@@ -311,15 +318,15 @@ fn make_app(
 }
 
 fn put_picture(data: &Path, folder: &str, app: AppId, name: &str) -> anyhow::Result<String> {
-    let picture = embedded(&format!("apps/{folder}/{name}"))?;
+    let picture = embedded(&format!("{folder}/{name}"))?;
     let target = data.join("content").join("apps").join(app.text());
     std::fs::create_dir_all(&target)?;
     std::fs::write(target.join(name), picture)?;
     Ok(format!("/content/apps/{app}/{name}"))
 }
 
-fn objects(folder: &str) -> anyhow::Result<Vec<ObjectEdit>> {
-    let start = format!("apps/{folder}/objects/");
+fn objects(folder: &str, owner: UserId) -> anyhow::Result<Vec<ObjectEdit>> {
+    let start = format!("{folder}/objects/");
     let mut files: Vec<_> = Content::iter().filter(|path| path.starts_with(&start)).collect();
     files.sort();
     let mut made = Vec::new();
@@ -327,13 +334,13 @@ fn objects(folder: &str) -> anyhow::Result<Vec<ObjectEdit>> {
         let list: Vec<ObjectFile> =
             serde_json::from_slice(&embedded(path)?).with_context(|| format!("in {path}"))?;
         for object in list {
-            made.push(edit(object)?);
+            made.push(edit(object, owner)?);
         }
     }
     Ok(made)
 }
 
-fn edit(object: ObjectFile) -> anyhow::Result<ObjectEdit> {
+fn edit(object: ObjectFile, owner: UserId) -> anyhow::Result<ObjectEdit> {
     let defaults: Defaults = match Content::get(&format!("defaults/{}.json", object.kind)) {
         Some(file) => serde_json::from_slice(&file.data)
             .with_context(|| format!("in defaults/{}.json", object.kind))?,
@@ -351,7 +358,7 @@ fn edit(object: ObjectFile) -> anyhow::Result<ObjectEdit> {
         object_type: Some(object.kind),
         name: Some(name),
         description: Some(description),
-        owner: Some(EDITOR),
+        owner: Some(owner),
         properties: Some(Value::Object(properties)),
         parent: Some(object.parent),
     })

@@ -28,7 +28,7 @@ use crate::listen::Peer;
 use crate::operator::Counts;
 use crate::tls::Certificates;
 use crate::trail::Retiring;
-use crate::{live, pages, socket, web};
+use crate::{live, pages, socket, visits, web};
 
 /// Everything that requests are answered from.
 pub struct Front {
@@ -142,7 +142,7 @@ impl Front {
             Route::AppApi { app } => pages::app_api(self, entered, headers, app).await,
             Route::LiveSessions => live::list(self, entered, headers),
             Route::LiveSession { id } => live::one(self, entered, &method, headers, id),
-            Route::VisitorDays => self.nothing_here(entered, headers),
+            Route::VisitorDays => visits::days(self, entered, headers).await,
             Route::Login => self.proxy.login(entered, &method, headers, body).await,
             Route::Logout => self.proxy.logout(entered, &method, headers, body).await,
             Route::LoggedOut => self.proxy.logged_out(entered),

@@ -30,7 +30,10 @@ use crate::operator::Counts;
 use crate::settings::{Settings, Tls};
 use crate::tls::{CertificateSource, Certificates};
 use crate::trail::Retiring;
-use crate::{clock, demo, examine, operator, private_file, redirecting, tls, trusted, web};
+use crate::visits::TrailSource;
+use crate::{
+    clock, demo, examine, operator, private_file, redirecting, shipped, tls, trusted, visits, web,
+};
 
 /// A server that listens.
 pub struct Running {
@@ -121,6 +124,10 @@ async fn start_with(clocks: Clocks, settings: Settings) -> anyhow::Result<Runnin
     let directories = LdapDirectories::new(tokio::runtime::Handle::current(), stop.clone());
     front.repository.connect_directories(Arc::new(directories));
     tokio::spawn(directories::keep_in_step(front.repository.clone(), stop.clone()));
+    if settings.visitors_reload_minutes > 0 {
+        let every = settings.visitors_reload_minutes;
+        tokio::spawn(visits::keep_current(Arc::clone(&front), every, stop.clone()));
+    }
     let mut accepting = JoinSet::new();
     let redirect_address = redirect.as_ref().map(Door::address).transpose()?;
     if let Some(door) = redirect {
@@ -265,6 +272,8 @@ pub(crate) fn engine(repository: &Repository, demo_files: Option<&Path>) -> Engi
     if let Some(folder) = demo_files {
         settings.folders.push(("Demo".to_owned(), folder.to_owned()));
     }
+    let visits = TrailSource(repository.clone());
+    settings.sources.push((visits::CONNECTION.to_owned(), Arc::new(visits)));
     Engine::new(repository.clone(), settings)
 }
 
@@ -310,6 +319,10 @@ fn open(settings: &Settings, clocks: Clocks, is_alone: bool) -> anyhow::Result<(
     } else {
         String::new()
     };
+    if is_alone && settings.visitors_reload_minutes > 0 {
+        shipped::lay_out(&repository, &engine, &settings.data)
+            .context("cannot lay out the shipped apps")?;
+    }
     let store = Box::new(StoredSessions(repository.clone()));
     let sessions = if settings.shared { Sessions::shared(store) } else { Sessions::new(store) };
     let restored = sessions.restore(clock()).context("cannot restore the sessions")?;

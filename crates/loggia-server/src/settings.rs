@@ -45,6 +45,8 @@ pub struct Settings {
     /// Most connections at a time, in total and from one address.
     pub max_connections: usize,
     pub max_connections_per_address: u32,
+    /// How often the app *Visitors* is loaded anew, in minutes; 0 is no such app.
+    pub visitors_reload_minutes: u32,
     pub audit: AuditSettings,
 }
 
@@ -140,6 +142,7 @@ struct File {
     outside_ca: Option<PathBuf>,
     max_connections: Option<usize>,
     max_connections_per_address: Option<u32>,
+    visitors_reload_minutes: Option<u32>,
     audit: AuditFile,
 }
 
@@ -172,6 +175,7 @@ impl Default for Settings {
             outside_ca: None,
             max_connections: 20_000,
             max_connections_per_address: 2_000,
+            visitors_reload_minutes: 60,
             audit: AuditSettings::default(),
         }
     }
@@ -246,6 +250,9 @@ fn combine(file: File, given: Given) -> anyhow::Result<Settings> {
         max_connections_per_address: file
             .max_connections_per_address
             .unwrap_or(default.max_connections_per_address),
+        visitors_reload_minutes: file
+            .visitors_reload_minutes
+            .unwrap_or(default.visitors_reload_minutes),
         audit: audit(&file.audit)?,
     })
 }
