@@ -242,7 +242,7 @@ async fn one_address_cannot_drain_the_pool() {
     let fourth = hub.visitor().await;
     let mut socket = fourth.socket(&format!("/public/app/{APP}"), &[]).await.unwrap();
     let refused = socket.ask(1, -1, "OpenDoc", json!([APP.to_string()])).await;
-    assert_eq!(refused["error"]["parameter"], "LIC-EMPTY", "{refused}");
+    assert_eq!(refused["error"]["parameter"], "LIC-ADDRESS", "{refused}");
     assert_eq!(minutes(&hub), 18);
     pass(61);
     drop(open(&hub.visitor().await).await);
@@ -345,4 +345,43 @@ async fn sessions_are_shown_as_the_rules_say_and_never_to_visitors() {
     let refused = by_script(&mut ana, "DELETE", &path).await;
     assert_eq!((refused.status, refused.code().as_str()), (403, "RULE-DENIED"));
     assert_eq!(hub.sessions(), 2);
+}
+
+/// A site with the shipped app, and an auditor.
+async fn with_statistics() -> Hub {
+    Hub::start_with(|settings| settings.visitors_reload_minutes = 60).await
+}
+
+const STATISTICS: &str = "105a17e0-0000-4000-8000-000000000001";
+
+#[tokio::test]
+async fn the_statistics_are_for_those_whom_the_rules_name_and_never_for_visitors() {
+    let hub = with_statistics().await;
+    let mut visitor = hub.visitor().await;
+    let mut ana = hub.user("ana", "").await;
+    assert_eq!(visitor.get("/public/api/v1/visitors").await.status, 404);
+    assert_ne!(ana.get("/api/v1/visitors").await.status, 200);
+    for (person, base) in [(&visitor, "/public"), (&ana, "")] {
+        let mut socket = person.socket(&format!("{base}/app/{STATISTICS}"), &[]).await.unwrap();
+        let refused = socket.ask(1, -1, "OpenDoc", json!([STATISTICS])).await;
+        assert_eq!(refused["error"]["code"], 1003, "{refused}");
+    }
+    // Whoever may write scripts reads no trail with them.
+    let script = "LOAD * FROM 'lib://Visits/visits.csv' (txt, utf8, embedded labels);";
+    let own = loggia_model::AppId(Uuid::from_u128(77));
+    let user = UserId(Uuid::from_u128(11));
+    let key = loggia_model::UserKey::new("LOGGIA", "ana").unwrap();
+    let caller = loggia_model::Caller::user(user, key, loggia_model::Environment::default());
+    let edit = loggia_repository::AppEdit { name: Some("Mine".into()), ..Default::default() };
+    hub.repository().create_app(&caller, Some(own), edit).unwrap();
+    hub.repository().set_app_script(&caller, own, script).unwrap();
+    let engine = hub.running.front.engine.clone();
+    let refused = tokio::task::spawn_blocking(move || engine.reload_app(&caller, own)).await;
+    let refused = refused.unwrap().unwrap_err().to_string();
+    assert!(refused.contains("not for whoever reloads"), "{refused}");
+    // An app that somebody deleted does not come back.
+    let app = STATISTICS.parse().unwrap();
+    hub.repository().delete_app(&server_itself(), app).unwrap();
+    let hub = hub.restart().await;
+    assert!(hub.repository().site().app(app).is_none());
 }
