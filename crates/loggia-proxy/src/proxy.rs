@@ -488,11 +488,11 @@ impl Proxy {
                 entered.set_cookie = secret.and_then(|secret| {
                     cookie::session(&entrance, &secret.reveal(), entered.screened.is_secure)
                 });
+                self.seat(&mut entered, Arc::clone(&session));
+                self.recognise(&mut entered, request, now);
                 if is_new && let Err(problem) = self.tell_start(&entered, &session, request) {
                     return Passage::Answer(self.refuse(&entered, &problem, request));
                 }
-                self.seat(&mut entered, session);
-                self.recognise(&mut entered, request, now);
                 Passage::Go(Box::new(entered))
             }
             Err(error @ (BeginError::NoRandomness(_) | BeginError::Taken)) => {

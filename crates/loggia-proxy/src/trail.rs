@@ -32,6 +32,11 @@ impl Proxy {
             .with("landing", format!("/{}", screened.path.segments().join("/")));
         event.entrance = entered.entrance.prefix.to_string();
         event.address = Some(screened.address);
+        // The same as the name of the browser's first visit: it says no more than that name does.
+        let browser = entered.guest.as_ref().filter(|_| session.is_anonymous());
+        if let Some(browser) = browser.and_then(|guest| guest.browser) {
+            event = event.with("visitor", browser.0.simple().to_string());
+        }
         if let Some(host) = text(header::REFERER).and_then(|address| host_of(&address)) {
             event = event.with("referrer", host);
         }

@@ -352,7 +352,64 @@ async fn with_statistics() -> Hub {
     Hub::start_with(|settings| settings.visitors_reload_minutes = 60).await
 }
 
+/// Loads the app as the schedule does, and reads one number of it.
+async fn reload_and_evaluate(hub: &Hub, person: &Person, expression: &str) -> String {
+    let (engine, app) = (hub.running.front.engine.clone(), STATISTICS.parse().unwrap());
+    let scheduler = loggia_model::Caller::internal(loggia_model::InternalAccount::Scheduler);
+    tokio::task::spawn_blocking(move || engine.reload_app(&scheduler, app).unwrap()).await.unwrap();
+    let identity = expression.len();
+    let path = format!("/app/{STATISTICS}/identity/{identity}");
+    let mut socket = person.socket(&path, &[]).await.unwrap();
+    let opened = socket.ask(1, -1, "OpenDoc", json!([STATISTICS])).await;
+    let handle = opened["result"]["qReturn"]["qHandle"].as_i64();
+    let handle = handle.unwrap_or_else(|| panic!("{opened}"));
+    let found = socket.ask(2, handle as i32, "Evaluate", json!([expression])).await;
+    found["result"]["qReturn"].as_str().unwrap().to_owned()
+}
+
 const STATISTICS: &str = "105a17e0-0000-4000-8000-000000000001";
+
+#[tokio::test]
+async fn the_days_and_the_app_count_visits_visitors_apps_and_where_they_came_from() {
+    let hub = with_statistics().await;
+    let mut first = hub.somebody();
+    let firefox = "Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0";
+    let headers = [("User-Agent", firefox), ("Referer", "https://News.example/a?secret=1")];
+    first.send("GET", "/public/hub", &headers, "").await;
+    drop(open(&first).await);
+    again(&hub, &mut first).await;
+    hub.visitor().await;
+    let mut root = hub.user("root", "").await;
+    let answer = root.get("/api/v1/visitors?who=visitors").await.json();
+    let days = answer["days"].as_array().unwrap();
+    assert_eq!(days.len(), 1, "{answer}");
+    let day = &days[0];
+    assert_eq!(day["visits"], 3, "{day}");
+    assert_eq!(day["visitors"], 2, "one browser came twice: {day}");
+    assert_eq!(day["addresses"], 1);
+    assert_eq!(day["opens"], 1);
+    assert_eq!(day["apps"], json!([{ "name": "Sales", "opens": 1, "minutes": 0 }]));
+    assert_eq!(day["referrers"]["news.example"], 1, "the host alone: {day}");
+    assert_eq!(day["browsers"]["Firefox 140.0"], 1);
+    assert_eq!(day["systems"]["Windows"], 1);
+    assert!(!answer.to_string().contains("127.0.0.1"), "{answer}");
+    let people = root.get("/api/v1/visitors?who=people").await.json();
+    assert_eq!(people["days"][0]["visits"], 1);
+    for bad in ["from=yesterday", "from=2026-02-01&to=2026-01-01", "who=me", "from=0001-01-01"] {
+        let refused = root.get(&format!("/api/v1/visitors?{bad}")).await;
+        assert_eq!((refused.status, refused.code().as_str()), (400, "REQ-QUERY"), "{bad}");
+    }
+    let far = root.get("/api/v1/visitors?from=2020-01-01&to=2020-01-31").await.json();
+    assert_eq!(far["days"], json!([]));
+
+    // What the day says is what the app says; its tables hold no names and no addresses.
+    let measures = "Count(DISTINCT [Visit]) & '|' & Count(DISTINCT [Visitor]) & '|' & \
+                    Count([Opening]) & '|' & Count(DISTINCT [Address])";
+    let found = reload_and_evaluate(&hub, &root, &format!("={measures}")).await;
+    assert_eq!(found, "4|3|1|1");
+    let apps = reload_and_evaluate(&hub, &root, "=Concat(DISTINCT [App], ',')").await;
+    assert_eq!(apps, "Sales,Visitors", "the last look is there, too");
+}
 
 #[tokio::test]
 async fn the_statistics_are_for_those_whom_the_rules_name_and_never_for_visitors() {
