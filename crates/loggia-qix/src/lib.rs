@@ -39,7 +39,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
 use loggia_model::{AppId, Caller, Moment, Principal, SessionEnd, SessionId};
@@ -53,9 +53,6 @@ use crate::queue::{Cell, Job};
 use crate::session::{Key, Outgoing, Socket};
 
 pub use crate::reload::{ReloadError, ReloadReport};
-
-/// Bytes of answers that may wait for a client before no more of its requests are read.
-const MAX_BACKLOG_BYTES: usize = 16 * 1024 * 1024;
 
 /// Engine sessions that one visitor may have: each tab of an app shares one, so this is many apps.
 const MAX_VISITOR_SESSIONS: usize = 20;
@@ -279,8 +276,7 @@ impl Engine {
 
         let mut incoming = std::pin::pin!(incoming);
         let reason = loop {
-            let is_open =
-                socket.backlog() < MAX_BACKLOG_BYTES && socket.pending.lock().len() < MAX_PENDING;
+            let is_open = !socket.is_busy();
             tokio::select! {
                 biased;
                 end = session_end(&mut ended) => {
@@ -310,7 +306,10 @@ impl Engine {
                 text = incoming.next(), if is_open => match text {
                     Some(text) => {
                         socket.host.is_active();
+                        let started = Instant::now();
                         queue::receive(&self.shared, &cell, &socket, &text);
+                        // Reading costs as well, and so does what is answered at once.
+                        socket.host.has_computed(started.elapsed());
                     }
                     None => break CloseReason::ClientLeft,
                 },

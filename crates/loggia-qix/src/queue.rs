@@ -22,7 +22,7 @@ use crate::handle::Target;
 use crate::method::{self, Call, Row, Run};
 use crate::params::Params;
 use crate::patience::Patience;
-use crate::session::{Key, Session, Socket, Sockets};
+use crate::session::{Key, Session, Socket, Sockets, Weight};
 use crate::view;
 
 /// How long a request is held back for its sender's allowance.
@@ -46,6 +46,7 @@ pub(crate) enum Job {
         socket: Arc<Socket>,
         request: Request,
         is_cancelled: Arc<AtomicBool>,
+        weight: Weight,
     },
     /// Take over selections of before signing in.
     Carry(Carried),
@@ -159,7 +160,8 @@ pub(crate) fn receive(shared: &Arc<Shared>, cell: &Arc<Cell>, socket: &Arc<Socke
             return;
         }
     }
-    cell.ask(shared, Job::Request { socket: socket.clone(), request, is_cancelled });
+    let weight = socket.weigh(text.len());
+    cell.ask(shared, Job::Request { socket: socket.clone(), request, is_cancelled, weight });
 }
 
 async fn run(cell: Arc<Cell>, shared: Arc<Shared>, mut jobs: mpsc::UnboundedReceiver<Box<Job>>) {
@@ -199,7 +201,7 @@ async fn run(cell: Arc<Cell>, shared: Arc<Shared>, mut jobs: mpsc::UnboundedRece
 /// Holds a request back until its sender may have more computed; one that would wait too long is
 /// refused, and the session stays.
 async fn affordable(job: Job) -> Option<Job> {
-    let Job::Request { socket, request, is_cancelled } = &job else { return Some(job) };
+    let Job::Request { socket, request, is_cancelled, .. } = &job else { return Some(job) };
     let mut waited = Duration::ZERO;
     while let Some(wait) = socket.host.wait() {
         if is_cancelled.load(Ordering::Relaxed) {
@@ -207,8 +209,11 @@ async fn affordable(job: Job) -> Option<Job> {
         }
         if waited >= LONGEST_WAIT {
             let refused = Err(Fault::timed_out());
+            let answer = frame::answer(&request.id, &refused, &Handles::default());
             socket.pending.lock().remove(&request.id.to_string());
-            socket.send(frame::answer(&request.id, &refused, &Handles::default()));
+            let socket = Arc::clone(socket);
+            drop(job);
+            socket.send(answer);
             return None;
         }
         // Not the whole time at once: the client may go away, and the allowance may be raised.
@@ -232,7 +237,7 @@ impl Job {
 
 fn perform(shared: &Arc<Shared>, cell: &Cell, job: Job) {
     match job {
-        Job::Request { socket, request, is_cancelled } => {
+        Job::Request { socket, request, is_cancelled, weight } => {
             let id = request.id.clone();
             let (outcome, handles) = if is_cancelled.load(Ordering::Relaxed) {
                 (Err(Fault::aborted()), Handles::default())
@@ -244,6 +249,7 @@ fn perform(shared: &Arc<Shared>, cell: &Cell, job: Job) {
                 done
             };
             socket.pending.lock().remove(&id.to_string());
+            drop(weight);
             socket.send(frame::answer(&id, &outcome, &handles));
             if let Some(end) = view::ended(shared, &socket) {
                 socket.end(end.0, end.1);

@@ -47,6 +47,8 @@ pub(crate) struct Socket {
     pub(crate) view: RwLock<Arc<View>>,
     /// Requests that have not been answered, and whether the client took them back.
     pub(crate) pending: Mutex<HashMap<String, Arc<AtomicBool>>>,
+    /// Bytes of the frames of those requests.
+    pending_bytes: Arc<AtomicUsize>,
     /// What `ConfigureReload` asked for: whether script errors are kept for `GetProgress`.
     pub(crate) keeps_errors: AtomicBool,
     /// The app that was opened here and when, for the audit trail.
@@ -55,6 +57,27 @@ pub(crate) struct Socket {
     pub(crate) sheet: Mutex<Box<str>>,
     outbox: Outbox,
     backlog: AtomicUsize,
+}
+
+/// Bytes of answers that may wait for a client before no more of its requests are read.
+const MAX_BACKLOG: usize = 16 * 1024 * 1024;
+/// Requests of one socket that may wait.
+const MAX_PENDING: usize = 256;
+/// Bytes of the frames of one socket's requests that may wait, until no more are read. Read, a
+/// frame may take twenty times its bytes.
+const VISITOR_PENDING: usize = 512 * 1024;
+const USER_PENDING: usize = 8 * 1024 * 1024;
+
+/// A frame that was read and is not answered yet. It goes before the answer does.
+pub(crate) struct Weight {
+    bytes: usize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// What a socket's writer gets.
@@ -124,6 +147,7 @@ impl Socket {
             handles: Mutex::default(),
             view: RwLock::default(),
             pending: Mutex::default(),
+            pending_bytes: Arc::default(),
             keeps_errors: AtomicBool::new(false),
             opened: Mutex::default(),
             sheet: Mutex::default(),
@@ -156,8 +180,22 @@ impl Socket {
         next
     }
 
+    /// Counts a frame of `bytes` as waiting for as long as the weight lives.
+    pub(crate) fn weigh(&self, bytes: usize) -> Weight {
+        self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Weight { bytes, all: Arc::clone(&self.pending_bytes) }
+    }
+
+    /// Whether no more may be read from the client for now. Each answer is a reason to ask again.
+    pub(crate) fn is_busy(&self) -> bool {
+        let most = if self.caller.is_anonymous() { VISITOR_PENDING } else { USER_PENDING };
+        self.backlog() >= MAX_BACKLOG
+            || self.pending_bytes.load(Ordering::Relaxed) >= most
+            || self.pending.lock().len() >= MAX_PENDING
+    }
+
     /// Bytes of the frames that wait for the client.
-    pub(crate) fn backlog(&self) -> usize {
+    fn backlog(&self) -> usize {
         self.backlog.load(Ordering::Relaxed)
     }
 

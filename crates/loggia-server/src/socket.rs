@@ -30,6 +30,8 @@ use crate::front::Front;
 
 /// Longest message that a client may send, in bytes. Answers may be longer.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// Longest message of a visitor, who has nothing of that size to say.
+const MAX_VISITOR_MESSAGE: usize = 256 * 1024;
 /// A client that does not read lets this much pile up before its socket is closed.
 const MAX_UNSENT: usize = 64 * 1024 * 1024;
 /// Small, since most sockets are idle most of the time; a longer message gets room for itself.
@@ -75,12 +77,14 @@ pub(crate) async fn open(
             return problem.json();
         }
     };
+    let is_user = entered.guest.as_ref().is_some_and(|guest| !guest.session.is_anonymous());
+    let longest = if is_user { MAX_MESSAGE } else { MAX_VISITOR_MESSAGE };
     let upgrade = upgrade
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_UNSENT)
-        .max_message_size(MAX_MESSAGE)
-        .max_frame_size(MAX_MESSAGE);
+        .max_message_size(longest)
+        .max_frame_size(longest);
     if let Some(problem) = &entered.turned_away {
         let notice = full_notice(&problem.text, problem.code, &problem.reference, problem.time);
         return upgrade.on_upgrade(|socket| turn_away(socket, notice, 4005, "no place"));

@@ -1,9 +1,14 @@
 //! What one request may cost: it ends when its time is over or its client takes it back.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use loggia_qix::Settings;
+use futures_util::{StreamExt, stream};
+use loggia_qix::{Connection, Host, Settings};
+use loggia_repository::VisitInfo;
 use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
 
 use crate::site::{SECRET, Site};
 
@@ -101,4 +106,74 @@ async fn an_id_in_use_is_refused() {
         refused += usize::from(answer["error"]["code"] == -32600);
     }
     assert!(refused < 50);
+}
+
+/// Somebody whose requests are held back until they are let go.
+#[derive(Default)]
+struct Held {
+    is_free: AtomicBool,
+}
+
+impl Host for Held {
+    fn is_active(&self) {}
+
+    fn take_place(&self) -> VisitInfo {
+        VisitInfo::default()
+    }
+
+    fn visit_info(&self) -> VisitInfo {
+        VisitInfo::default()
+    }
+
+    fn give_place_back(&self) {}
+
+    fn wait(&self) -> Option<Duration> {
+        (!self.is_free.load(Ordering::Relaxed)).then_some(Duration::from_millis(1))
+    }
+
+    fn has_computed(&self, _: Duration) {}
+}
+
+#[tokio::test]
+async fn no_more_is_read_of_a_visitor_than_half_a_megabyte_that_waits() {
+    let site = Site::new();
+    let host = Arc::new(Held::default());
+    let (_ended, is_ended) = watch::channel(None);
+    let connection = Connection {
+        caller: site.visitor(1),
+        app: None,
+        identity: None,
+        ttl: None,
+        ended: is_ended,
+        login_uri: None,
+        logout_uri: None,
+        host: host.clone(),
+    };
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = taken.clone();
+    let long = "x".repeat(200_000);
+    let frames = (1..=10).map(move |id| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let ask =
+            json!({ "id": id, "handle": -1, "method": "GetDocList", "params": [], "x": long });
+        ask.to_string()
+    });
+    let frames = stream::iter(frames).chain(stream::pending());
+    let (outgoing, mut answers) = mpsc::channel(64);
+    let engine = site.engine.clone();
+    let served = tokio::spawn(async move { engine.serve(connection, frames, outgoing).await });
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(taken.load(Ordering::Relaxed), 3, "frames of a fifth of a megabyte");
+
+    host.is_free.store(true, Ordering::Relaxed);
+    let mut answered = 0;
+    while answered < 10 {
+        let frame: Value = serde_json::from_str(&answers.recv().await.unwrap()).unwrap();
+        answered += usize::from(frame["result"]["qDocList"].is_array());
+        assert!(frame["error"].is_null(), "{frame}");
+    }
+    drop(answers);
+    served.await.unwrap();
 }
