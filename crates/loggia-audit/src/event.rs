@@ -104,7 +104,7 @@ kinds! {
     UserDeleted "user.deleted" Management;
     AdminLogin "admin.login" Management;
     AdminAuditRun "admin.audit_run" Management;
-    AdminTrailRead "admin.trail_read" Management;
+    AdminTrailRead "admin.trail_read" Data;
     TrailOpened "audit.opened" Session;
     TrailClosed "audit.closed" Session;
     TrailLost "audit.lost" Session;

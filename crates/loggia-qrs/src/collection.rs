@@ -4,6 +4,7 @@
 pub(crate) mod app;
 pub(crate) mod app_object;
 pub(crate) mod audit;
+pub(crate) mod audit_log;
 pub(crate) mod exposure;
 pub(crate) mod impact;
 pub(crate) mod license;

@@ -20,6 +20,7 @@
 //! | `/systemrule/check` | what is wrong with a rule that is still being written |
 //! | `/systemrule/security/explain` | why somebody may do something, or may not |
 //! | `/systemrule/{security,license,sync}/audit`, `…/audit/matrix` | who may do what, by rule or by cell; `security` also has `…/audit/preview` for an unsaved rule and `…/audit/export` for a table |
+//! | `/auditlog`, `…/export`, `…/verification` | what happened, newest first: filters, pages, tables, and whether the trail is as it was written |
 //! | `/systemrule/security/resetdefault` | puts edited shipped rules back |
 //! | `/systemrule/parsetree` | the shape of a condition |
 //!

@@ -7,6 +7,7 @@ use crate::call::{Answer, Call};
 use crate::collection::app::{self, Apps};
 use crate::collection::app_object::{self, AppObjects};
 use crate::collection::audit;
+use crate::collection::audit_log;
 use crate::collection::exposure;
 use crate::collection::impact;
 use crate::collection::license::{self, Pools, declaration, forecast, seats};
@@ -132,6 +133,9 @@ pub(crate) static ROUTES: &[Route] = &[
     get("proxyservice/local", proxy_service::local),
     get("proxyservice/{id}", one::<ProxyServices>),
     put("proxyservice/{id}", proxy_service::update),
+    get("auditlog", audit_log::list),
+    get("auditlog/export", audit_log::export),
+    get("auditlog/verification", audit_log::verify),
     get("license", license::license),
     get("license/accesstypeinfo", license::access_type_info),
     get("license/accesstypeoverview", license::access_type_info),

@@ -11,7 +11,7 @@ use loggia_model::entity::PoolKind;
 use loggia_model::{AppId, Prefix, RequestContext};
 use loggia_proxy::edge::Network;
 use loggia_repository::share::Choice;
-use loggia_repository::{Action, PoolEdit, Question, SyncOptions};
+use loggia_repository::{Action, PoolEdit, Question, Retention, SyncOptions};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -26,6 +26,7 @@ use crate::log_lines;
 use crate::serve;
 use crate::settings::{Given, LogFormat, Settings, Tls, resolve};
 use crate::sharing::{self, Wish};
+use crate::trail::command as trail;
 
 /// Loggia, an analytics hub for visitors and people.
 #[derive(Debug, Parser)]
@@ -65,11 +66,55 @@ enum Command {
     /// Who may open apps, and what it costs.
     #[command(subcommand)]
     Licence(Licence),
+    /// The audit trail: who did what, when, and whether nobody changed it since.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Run an app's load script and store its data.
     Reload(Reload),
     /// Certificates of login modules and scripts that call the trusted port.
     #[command(subcommand)]
     Certificate(Certificate),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Find out whether the trail is as it was written; names the rows that are not. Ends with
+    /// code 1 when it is not.
+    Verify {
+        /// A row that is known from before, as this command or a syslog receiver has it:
+        /// NUMBER:HASH.
+        #[arg(long, value_name = "NUMBER:HASH")]
+        expect: Option<String>,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+    /// Write the trail to standard output.
+    Export {
+        #[arg(long, value_enum, default_value_t = trail::ExportFormat::Jsonl)]
+        format: trail::ExportFormat,
+        /// Only rows beyond this one.
+        #[arg(long, value_name = "NUMBER")]
+        after: Option<u64>,
+        /// Only these events, such as rule.changed. May be repeated.
+        #[arg(long = "event", value_name = "EVENT")]
+        events: Vec<String>,
+        #[command(flatten)]
+        data: DataFolder,
+    },
+    /// Let old rows go, or forget addresses in them; the rest stays verifiable.
+    Prune {
+        /// Rows older than so many days go.
+        #[arg(long, value_name = "DAYS")]
+        keep_days: Option<u32>,
+        /// Only so many rows stay.
+        #[arg(long, value_name = "ROWS")]
+        most_rows: Option<u64>,
+        /// In rows older than so many days, only the network of an address stays.
+        #[arg(long, value_name = "DAYS")]
+        address_days: Option<u32>,
+        #[command(flatten)]
+        data: DataFolder,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -596,6 +641,19 @@ fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Licence(licence) => {
             execute_licence(licence)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Audit(AuditCommand::Verify { expect, data }) => {
+            let is_whole = trail::verify(&data_folder(data)?, expect.as_deref())?;
+            Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Audit(AuditCommand::Export { format, after, events, data }) => {
+            trail::export(&data_folder(data)?, format, after, &events)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Audit(AuditCommand::Prune { keep_days, most_rows, address_days, data }) => {
+            let retention = Retention { keep_days, most_rows, address_days };
+            trail::prune(&data_folder(data)?, &retention)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Reload(reload) => {

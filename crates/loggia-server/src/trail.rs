@@ -1,6 +1,7 @@
 //! The audit trail of a server: its key, the thread that writes it, what becomes of old rows, and
 //! where it is sent.
 
+pub(crate) mod command;
 mod syslog;
 
 use std::path::Path;
@@ -96,11 +97,15 @@ pub(crate) fn start(
     let sender = match syslog {
         None => None,
         Some(target) => {
+            let mut syslog = Syslog::new(target);
+            if let Err(error) = syslog.begin(repository) {
+                warn!("the audit trail waits for its syslog receiver: {error:#}");
+            }
             let is_stopping = Arc::new(AtomicBool::new(false));
             let (stop, sending) = (is_stopping.clone(), repository.clone());
             let thread = std::thread::Builder::new()
                 .name("audit syslog".to_owned())
-                .spawn(move || send_until(&stop, &sending, &mut Syslog::new(target)))
+                .spawn(move || send_until(&stop, &sending, &mut syslog))
                 .context("cannot start the thread that sends the audit trail")?;
             Some((is_stopping, thread))
         }

@@ -231,6 +231,9 @@ async fn strangers_get_nothing_and_learn_nothing() {
         GET    proxyservice/local: visitor 404 ben 404 root 200
         GET    proxyservice/{id}: visitor 404 ben 404 root 200
         PUT    proxyservice/{id}: visitor 404 ben 404 root 200
+        GET    auditlog: visitor 403 ben 403 root 200
+        GET    auditlog/export: visitor 403 ben 403 root 200
+        GET    auditlog/verification: visitor 403 ben 403 root 200
         GET    license: visitor 200 ben 200 root 200
         GET    license/accesstypeinfo: visitor 200 ben 200 root 200
         GET    license/accesstypeoverview: visitor 200 ben 200 root 200

@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use loggia_audit::{Head, Key, Kind, Row, Verdict, Verifier};
+use loggia_audit::{Event, Head, Key, Kind, Row, Verdict, Verifier};
 use loggia_model::{Caller, Principal};
 use loggia_rules::Action;
 use std::sync::Arc;
@@ -43,6 +43,11 @@ impl Repository {
         most: usize,
     ) -> Result<TrailPage, ManageError> {
         self.may_read_trail(caller)?;
+        if !matches!(caller.principal, Principal::Internal(_)) {
+            let event = Event::by(caller, Kind::AdminTrailRead, self.now());
+            // Buffered: while the trail is blocked, reading it tells why.
+            let _ = self.record(event.with("filter", format!("{filter:?}")));
+        }
         // What waits is a tenth of a second old; the trail may be blocked and still be read.
         let _ = self.flush_trail();
         let most = most.clamp(1, MOST_ROWS);

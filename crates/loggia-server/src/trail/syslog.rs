@@ -28,16 +28,22 @@ impl Syslog {
         Syslog { target, stream: None }
     }
 
-    /// Sends the rows that were not sent yet. The first time, none of those before.
+    /// Notes where the trail ends when the receiver is new: it hears of what comes from now on.
+    pub(super) fn begin(&self, repository: &Repository) -> anyhow::Result<u64> {
+        let place = self.place();
+        if let Some(sent) = repository.trail_sent(&place)? {
+            return Ok(sent);
+        }
+        let head = repository.walk_trail(&TrailFilter::default(), |_, _| ControlFlow::Break(()))?;
+        repository.note_trail_sent(&place, head.number)?;
+        Ok(head.number)
+    }
+
+    /// Sends the rows that were not sent yet.
     pub(super) fn send_new(&mut self, repository: &Repository) -> anyhow::Result<()> {
         let place = self.place();
+        let mut sent = self.begin(repository)?;
         loop {
-            let Some(sent) = repository.trail_sent(&place)? else {
-                let head = repository
-                    .walk_trail(&TrailFilter::default(), |_, _| ControlFlow::Break(()))?;
-                repository.note_trail_sent(&place, head.number)?;
-                return Ok(());
-            };
             let filter = TrailFilter { after: Some(sent), ..TrailFilter::default() };
             let mut messages = Vec::new();
             let mut last = sent;
@@ -55,6 +61,7 @@ impl Syslog {
             }
             self.send(&messages)?;
             repository.note_trail_sent(&place, last)?;
+            sent = last;
         }
     }
 

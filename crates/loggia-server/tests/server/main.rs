@@ -31,4 +31,5 @@ mod sweep;
 mod telling;
 mod tickets;
 mod tokens;
+mod trail;
 mod visitors;
