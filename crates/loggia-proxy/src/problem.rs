@@ -188,6 +188,19 @@ impl Problem {
         problem
     }
 
+    /// Whether a licence covers the visit cannot be told; `detail` is for the log only.
+    #[must_use]
+    pub fn licence_untold(detail: &str, reader: &Reader, now: Moment) -> Problem {
+        let text = "Whether a licence covers your visit cannot be told at the moment. Try again \
+                    in a minute.";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let mut problem = Problem::new(status, "LIC-INVALID", "Licences cannot be read", text, now);
+        tracing::error!(reference = problem.reference, "the ledger of licences failed: {detail}");
+        problem.action = Some(Link::new("Try again", reader.target.clone()));
+        problem.retry_after = Some(60);
+        problem
+    }
+
     /// The body is larger than what this address takes.
     #[must_use]
     pub fn too_large(limit: usize, now: Moment) -> Problem {

@@ -125,6 +125,9 @@ async fn visit(front: &Arc<Front>, entered: &Entered, app: &str) -> Result<Visit
             }
             Err(Box::new(problem))
         }
+        Ok(Err(Blocked::Untold(detail))) => {
+            Err(Box::new(Problem::licence_untold(&detail, &entered.reader(), front.now())))
+        }
         Ok(Err(Blocked::Broken(detail))) => Err(Box::new(Problem::internal(&detail, front.now()))),
         Err(error) => Err(Box::new(Problem::internal(&error.to_string(), front.now()))),
     }
@@ -137,6 +140,8 @@ pub(crate) fn visit_info(place: &Place) -> VisitInfo {
 
 enum Blocked {
     Refused(Box<Refusal>),
+    /// Whether a licence covers the visit could not be read.
+    Untold(String),
     Broken(String),
 }
 
@@ -147,7 +152,7 @@ fn look(front: &Front, caller: &Caller, app: AppId, info: &VisitInfo) -> Result<
             | OpenAppError::Unlicensed { refusal, .. }
             | OpenAppError::Unplaced { refusal, .. }
             | OpenAppError::Blocked { refusal, .. } => Blocked::Refused(refusal),
-            OpenAppError::Store { source, .. } => Blocked::Broken(source.to_string()),
+            OpenAppError::Store { source, .. } => Blocked::Untold(source.to_string()),
         })?;
     let details = front.repository.app_details(caller, app).map_err(|error| match error {
         ManageError::Hidden { refusal, .. } | ManageError::Refused(refusal) => {
