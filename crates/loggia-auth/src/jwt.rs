@@ -22,6 +22,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::server::ParsedCertificate;
 use serde_json::{Map, Value};
 use thiserror::Error;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tracing::{info, warn};
 
 use crate::scheme::Person;
@@ -413,7 +414,9 @@ pub trait KeySource: Send + Sync {
 /// The keys of all entrances, read once and fetched anew now and then.
 pub struct Tokens {
     source: Arc<dyn KeySource>,
-    known: Mutex<HashMap<VirtualProxyId, Known>>,
+    known: Arc<Mutex<HashMap<VirtualProxyId, Known>>>,
+    /// Places for requests that wait for keys.
+    places: Semaphore,
 }
 
 struct Known {
@@ -421,7 +424,9 @@ struct Known {
     text: String,
     algorithms: Vec<String>,
     keys: Result<Arc<JwtKeys>, JwtError>,
+    /// When they were last asked for, whatever came of it.
     asked: Option<Moment>,
+    fetched: Option<Moment>,
     /// Held while they are fetched.
     fetching: Arc<tokio::sync::Mutex<()>>,
 }
@@ -432,15 +437,19 @@ const FRESH_MILLIS: i64 = 60 * 60_000;
 const PAUSE_MILLIS: i64 = 60_000;
 /// The same when there is no set yet.
 const FIRST_PAUSE_MILLIS: i64 = 5_000;
+/// Keys that the issuer has not confirmed for so long are no longer believed.
+const OLDEST_MILLIS: i64 = 24 * 60 * 60_000;
+/// Requests that wait for keys at a time; others are answered at once, without.
+const MOST_WAITING: usize = 64;
 
 impl Tokens {
     #[must_use]
     pub fn new(source: Arc<dyn KeySource>) -> Tokens {
-        Tokens { source, known: Mutex::default() }
+        Tokens { source, known: Arc::default(), places: Semaphore::new(MOST_WAITING) }
     }
 
     /// Fetches the entrance's keys if its setting is an address and this token needs them. Called
-    /// before [`Self::verify`], which does not wait.
+    /// before [`Self::verify`], which does not wait. Keys that are too old are forgotten here.
     pub async fn prepare(
         &self,
         entrance: VirtualProxyId,
@@ -453,51 +462,70 @@ impl Tokens {
             return;
         }
         let Ok(header) = jsonwebtoken::decode_header(token) else { return };
-        let turn = {
+        let fetching = {
             let mut known = self.known.lock();
             let known = known.entry(entrance).or_insert_with(|| Known::unfetched(settings));
             if !known.is_of(settings) {
                 *known = Known::unfetched(settings);
             }
-            let age = known.asked.map_or(i64::MAX, |asked| now.millis_since(asked));
+            let since = |then: Option<Moment>| then.map_or(i64::MAX, |then| now.millis_since(then));
+            if known.keys.is_ok() && since(known.fetched) >= OLDEST_MILLIS {
+                known.keys = Err(JwtError::NoKeysYet);
+            }
+            let age = since(known.asked);
             let (is_missing, is_due) = match &known.keys {
                 Ok(keys) if keys.has(header.kid.as_deref()) => (false, age >= FRESH_MILLIS),
                 Ok(_) => (true, age >= PAUSE_MILLIS),
                 Err(_) => (true, age >= FIRST_PAUSE_MILLIS),
             };
             match Arc::clone(&known.fetching).try_lock_owned() {
-                Ok(turn) if is_due => {
-                    known.asked = Some(now);
-                    Ok(turn)
-                }
-                Err(_) if is_missing => Err(Arc::clone(&known.fetching)),
+                Ok(turn) if is_due => self.begin_fetching(entrance, settings, now, turn),
+                // Somebody else is fetching what this token needs, too.
+                Err(_) if is_missing => {}
                 _ => return,
             }
+            Arc::clone(&known.fetching)
         };
-        let _turn = match turn {
-            Ok(turn) => turn,
-            Err(fetching) => {
-                // Somebody else is fetching what this token needs, too.
-                drop(fetching.lock().await);
+        // Whoever finds no place is judged by the keys that are there.
+        let Ok(_place) = self.places.try_acquire() else { return };
+        drop(fetching.lock().await);
+    }
+
+    /// Fetches an entrance's keys in a task of its own: whoever made us ask may go away before
+    /// they arrive, and would otherwise take them from everybody else. `turn` lasts until then.
+    fn begin_fetching(
+        &self,
+        entrance: VirtualProxyId,
+        settings: &JwtSettings,
+        now: Moment,
+        turn: OwnedMutexGuard<()>,
+    ) {
+        let (source, all, settings) =
+            (Arc::clone(&self.source), Arc::clone(&self.known), settings.clone());
+        tokio::spawn(async move {
+            let _turn = turn;
+            let address = settings.key.trim();
+            let read = source.fetch(address).await.and_then(|text| {
+                JwtKeys::parse_set(&text, &settings.algorithms).map_err(|error| error.to_string())
+            });
+            let mut all = all.lock();
+            let Some(known) = all.get_mut(&entrance).filter(|known| known.is_of(&settings)) else {
                 return;
-            }
-        };
-        let fetched = self.source.fetch(address).await;
-        let read = fetched.map_err(|error| error.clone()).and_then(|text| {
-            JwtKeys::parse_set(&text, &settings.algorithms).map_err(|error| error.to_string())
-        });
-        match read {
-            Ok(keys) => {
-                info!(%address, keys = keys.0.len(), "fetched the keys of an entrance's tokens");
-                if let Some(known) = self.known.lock().get_mut(&entrance)
-                    && known.is_of(settings)
-                {
+            };
+            known.asked = Some(now);
+            match read {
+                Ok(keys) => {
+                    info!(%address, keys = keys.0.len(), "fetched the keys of an entrance's tokens");
                     known.keys = Ok(Arc::new(keys));
+                    known.fetched = Some(now);
+                }
+                // The keys of before stay good: a provider that is away for a while locks nobody
+                // out.
+                Err(error) => {
+                    warn!(%address, error, "cannot fetch the keys of an entrance's tokens");
                 }
             }
-            // The keys of before stay good: a provider that is away for a while locks nobody out.
-            Err(error) => warn!(%address, error, "cannot fetch the keys of an entrance's tokens"),
-        }
+        });
     }
 
     /// Whom the token lets in at this entrance.
@@ -543,6 +571,7 @@ impl Known {
             algorithms: settings.algorithms.clone(),
             keys: Err(JwtError::NoKeysYet),
             asked: None,
+            fetched: None,
             fetching: Arc::default(),
         }
     }

@@ -53,6 +53,8 @@ pub enum EdgeFault {
     Expectation,
     #[error("the Forwarded header cannot be read")]
     Forwarded,
+    #[error("X-Forwarded-For or X-Forwarded-Proto cannot be read")]
+    ForwardedFor,
     #[error("Forwarded says something else than X-Forwarded-For or X-Forwarded-Proto")]
     Forwarders,
 }
@@ -104,7 +106,9 @@ impl EdgeFault {
         match self {
             EdgeFault::Path(_) => "REQ-PATH",
             EdgeFault::Method(_) => "REQ-METHOD",
-            EdgeFault::Forwarded | EdgeFault::Forwarders => "REQ-FORWARDED",
+            EdgeFault::Forwarded | EdgeFault::ForwardedFor | EdgeFault::Forwarders => {
+                "REQ-FORWARDED"
+            }
             EdgeFault::Upgrade | EdgeFault::Expectation => "REQ-UPGRADE",
             _ => "REQ-HOST",
         }

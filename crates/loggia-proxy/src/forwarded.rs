@@ -6,25 +6,26 @@
 //! refused: to believe neither would make the client look like the forwarder, whose address may
 //! be one that rules trust.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::header::{self, HeaderMap};
 
 use crate::edge::{EdgeFault, Network};
 
-/// The client's address, and whether its own connection is encrypted.
+/// The client's address, and whether its own connection is encrypted. An IPv4 address is one,
+/// however it is written: rules that name networks are to recognise it.
 pub(crate) fn client(
     headers: &HeaderMap,
     peer: IpAddr,
     is_encrypted: bool,
     trusted: &[Network],
 ) -> Result<(IpAddr, bool), EdgeFault> {
+    let peer = peer.to_canonical();
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(peer) {
         return Ok((peer, is_encrypted));
     }
-    let (usual, standard) =
-        (usual(headers, peer, is_trusted), standard(headers, peer, is_trusted)?);
+    let (usual, standard) = (usual(headers, is_trusted)?, standard(headers, peer, is_trusted)?);
     let address = agreed(usual.address, standard.address)?;
     let is_secure = agreed(usual.is_secure, standard.is_secure)?;
     Ok((address.unwrap_or(peer), is_secure.unwrap_or(is_encrypted)))
@@ -70,17 +71,32 @@ fn nearest_stranger(
     (client, is_secure)
 }
 
-fn usual(headers: &HeaderMap, peer: IpAddr, is_trusted: impl Fn(IpAddr) -> bool) -> Said {
-    let mut hops = Vec::new();
-    for line in headers.get_all("x-forwarded-for") {
-        let line = line.to_str().unwrap_or_default();
-        let addresses = line.split(',').map(|hop| hop.trim().parse().ok());
-        hops.extend(addresses.map(|address| Hop { address, is_secure: None }));
+/// As [`nearest_stranger`] has it, but read no further than to the client: what it wrote itself
+/// may be anything, and must not hide what its forwarder added. That must be readable, or the
+/// request would seem to be the forwarder's own.
+fn usual(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Result<Said, EdgeFault> {
+    let lines = headers.get_all("x-forwarded-for");
+    let hops = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
+    let mut client = None;
+    for hop in hops {
+        let address = usual_address(hop).ok_or(EdgeFault::ForwardedFor)?;
+        client = Some(address);
+        if !is_trusted(address) {
+            break;
+        }
     }
-    let (address, _) = nearest_stranger(peer, &hops, is_trusted);
     let scheme = headers.get_all("x-forwarded-proto").iter().next_back();
-    let scheme = scheme.and_then(|value| value.to_str().ok());
-    Said { address: (!hops.is_empty()).then_some(address), is_secure: scheme.map(is_https) }
+    let scheme = scheme.map(|value| value.to_str().map_err(|_| EdgeFault::ForwardedFor));
+    Ok(Said { address: client, is_secure: scheme.transpose()?.map(is_https) })
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+fn usual_address(hop: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(hop.trim_ascii()).ok()?;
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
+    let address = text.parse::<IpAddr>().ok();
+    let address = address.or_else(|| text.parse::<SocketAddr>().ok().map(|both| both.ip()));
+    address.or_else(|| bracketed().map(IpAddr::V6)).map(|address| address.to_canonical())
 }
 
 fn standard(
@@ -181,7 +197,11 @@ fn address_of(text: &str) -> Result<Option<IpAddr>, EdgeFault> {
         return Err(EdgeFault::Forwarded);
     }
     let hides = name.eq_ignore_ascii_case("unknown") || name.starts_with('_');
-    if address.is_none() && !hides { Err(EdgeFault::Forwarded) } else { Ok(address) }
+    if address.is_none() && !hides {
+        Err(EdgeFault::Forwarded)
+    } else {
+        Ok(address.map(|address| address.to_canonical()))
+    }
 }
 
 #[cfg(test)]
@@ -198,11 +218,15 @@ mod tests {
             let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
             headers.append(HeaderName::from_static(name), value);
         }
+        said(peer, &headers)
+    }
+
+    fn said(peer: &str, headers: &HeaderMap) -> String {
         let trusted = ["192.0.2.0/24".parse().unwrap(), "10.0.0.1".parse().unwrap()];
-        match client(&headers, peer.parse().unwrap(), false, &trusted) {
+        match client(headers, peer.parse().unwrap(), false, &trusted) {
             Ok((address, is_secure)) => format!("{address} {is_secure}"),
             Err(EdgeFault::Forwarders) => "contradiction".to_owned(),
-            Err(EdgeFault::Forwarded) => "unreadable".to_owned(),
+            Err(EdgeFault::Forwarded | EdgeFault::ForwardedFor) => "unreadable".to_owned(),
             Err(other) => other.to_string(),
         }
     }
@@ -213,12 +237,64 @@ mod tests {
             ("203.0.113.9", "198.51.100.1", "https", "203.0.113.9 false"),
             (PROXY, "198.51.100.1", "https", "198.51.100.1 true"),
             (PROXY, "6.6.6.6, 198.51.100.1, 10.0.0.1", "http", "198.51.100.1 false"),
-            (PROXY, "nonsense", "https", "192.0.2.1 true"),
             (PROXY, "10.0.0.1", "https", "10.0.0.1 true"),
+            (PROXY, "6.6.6.6:1, 198.51.100.1:4711", "http", "198.51.100.1 false"),
+            (PROXY, "2001:db8::1", "http", "2001:db8::1 false"),
+            (PROXY, "[2001:db8::1]", "http", "2001:db8::1 false"),
+            (PROXY, "[2001:db8::1]:4711,10.0.0.1", "http", "2001:db8::1 false"),
+            // Rules that name IPv4 networks are to recognise this one.
+            (PROXY, "::ffff:198.51.100.1, ::ffff:10.0.0.1", "http", "198.51.100.1 false"),
+            ("::ffff:203.0.113.9", "198.51.100.1", "http", "203.0.113.9 false"),
         ] {
             let lines = [("x-forwarded-for", chain), ("x-forwarded-proto", proto)];
             assert_eq!(told(peer, &lines), expected, "{peer} {chain}");
         }
+    }
+
+    #[test]
+    fn nothing_that_a_client_writes_hides_what_its_forwarder_adds() {
+        for byte in (0_u8..=255).filter(|byte| HeaderValue::from_bytes(&[*byte]).is_ok()) {
+            for text in [vec![byte], vec![byte, b','], vec![b',', byte], vec![byte; 300]] {
+                let mut headers = HeaderMap::new();
+                let line = [&text[..], b", 198.51.100.1 ,10.0.0.1"].concat();
+                headers.append("x-forwarded-for", HeaderValue::from_bytes(&line).unwrap());
+                assert_eq!(said(PROXY, &headers), "198.51.100.1 false", "{text:?}");
+                // Some forwarders write a line of their own.
+                headers.clear();
+                headers.append("x-forwarded-for", HeaderValue::from_bytes(&text).unwrap());
+                headers.append("x-forwarded-for", HeaderValue::from_static("198.51.100.1"));
+                assert_eq!(said(PROXY, &headers), "198.51.100.1 false", "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_that_its_forwarder_does_not_name_readably_is_nobody() {
+        for chain in [
+            "nonsense",
+            "unknown",
+            "",
+            " ",
+            ",",
+            "198.51.100.1,",
+            "198.51.100.1, ,10.0.0.1",
+            "198.51.100.1 6.6.6.6",
+            "198.51.100.1:",
+            "198.51.100.1:99999",
+            "198.51.100.1/32",
+            "[198.51.100.1]",
+            "[2001:db8::1]x",
+            "[2001:db8::1",
+            "\u{e4}",
+            "6.6.6.6, \u{e4}, 10.0.0.1",
+        ] {
+            assert_eq!(told(PROXY, &[("x-forwarded-for", chain)]), "unreadable", "{chain}");
+            assert_eq!(told("203.0.113.9", &[("x-forwarded-for", chain)]), "203.0.113.9 false");
+        }
+        let lines = [("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "")];
+        assert_eq!(told(PROXY, &lines), "unreadable");
+        let lines = [("x-forwarded-for", "198.51.100.1"), ("x-forwarded-proto", "https\u{e4}")];
+        assert_eq!(told(PROXY, &lines), "unreadable");
     }
 
     #[test]
@@ -238,6 +314,7 @@ mod tests {
             (PROXY, "for=unknown", "192.0.2.1 false"),
             (PROXY, "proto=https", "192.0.2.1 true"),
             (PROXY, "for=\"198.51.100.\\1\"", "198.51.100.1 false"),
+            (PROXY, "for=\"[::ffff:198.51.100.1]\"", "198.51.100.1 false"),
         ] {
             assert_eq!(told(peer, &[("forwarded", line)]), expected, "{line}");
         }

@@ -439,3 +439,111 @@ async fn whoever_comes_while_keys_are_fetched_waits_for_them() {
     assert_eq!(tokio::join!(renewing, meanwhile), (Ok(()), Ok(())));
     assert_eq!(*source.asked.lock(), 2);
 }
+
+/// What the tests below share: an issuer that answers when it is told to, and one entrance.
+struct Waiting {
+    issuer: Issuer,
+    source: Arc<Slow>,
+    tokens: Arc<Tokens>,
+}
+
+impl Waiting {
+    fn new() -> Waiting {
+        let issuer = Issuer::ec();
+        let source = Arc::new(Slow {
+            set: json!({ "keys": [issuer.jwk("1")] }).to_string(),
+            may_answer: tokio::sync::Semaphore::new(0),
+            asked: Mutex::default(),
+        });
+        let tokens = Arc::new(Tokens::new(source.clone()));
+        Waiting { issuer, source, tokens }
+    }
+
+    fn come(
+        &self,
+        id: &str,
+        now: i64,
+    ) -> impl Future<Output = Result<(), JwtError>> + Send + use<> {
+        let entrance = VirtualProxyId(uuid::Uuid::nil());
+        let settings = JwtSettings { key: "https://issuer.example/keys".into(), ..settings() };
+        let token = self.issuer.token(json!({ "alg": "ES256", "kid": id }), &claims(json!({})));
+        let tokens = Arc::clone(&self.tokens);
+        async move {
+            tokens.prepare(entrance, &settings, &token, Moment(now)).await;
+            tokens.verify(entrance, &settings, &token, Moment(NOW as i64 * 1_000)).map(drop)
+        }
+    }
+
+    /// Comes, and goes away before there is an answer.
+    async fn abort(&self, id: &str, now: i64) {
+        tokio::select! {
+            biased;
+            outcome = self.come(id, now) => panic!("answered at once: {outcome:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_arrive_though_whoever_made_us_ask_went_away() {
+    let waiting = Waiting::new();
+    waiting.abort("1", 0).await;
+    waiting.source.may_answer.add_permits(1);
+    assert_eq!(waiting.come("1", 1).await, Ok(()));
+    // The same for a key that is unknown so far: known ones stay good, and one question is asked.
+    for number in 0..50 {
+        waiting.abort(&format!("made up {number}"), PAUSE_MILLIS).await;
+        assert_eq!(waiting.come("1", PAUSE_MILLIS).await, Ok(()));
+    }
+    assert_eq!(*waiting.source.asked.lock(), 2);
+    waiting.source.may_answer.add_permits(1);
+    assert_eq!(waiting.come("made up", PAUSE_MILLIS).await, Err(JwtError::UnknownKey));
+    assert_eq!(waiting.come("made up", PAUSE_MILLIS + 1).await, Err(JwtError::UnknownKey));
+    assert_eq!(*waiting.source.asked.lock(), 2);
+}
+
+#[tokio::test]
+async fn a_bounded_number_waits_for_keys() {
+    let waiting = Waiting::new();
+    let came: Vec<_> = (0..MOST_WAITING + 40).map(|_| tokio::spawn(waiting.come("1", 0))).collect();
+    while came.iter().filter(|one| one.is_finished()).count() < 40 {
+        tokio::task::yield_now().await;
+    }
+    waiting.source.may_answer.add_permits(1);
+    let mut outcomes = Vec::new();
+    for one in came {
+        outcomes.push(one.await.unwrap());
+    }
+    let count = |outcome| outcomes.iter().filter(|&one| *one == outcome).count();
+    assert_eq!(count(Ok(())), MOST_WAITING);
+    assert_eq!(count(Err(JwtError::NoKeysYet)), 40);
+    // The places are free again.
+    let again: Vec<_> =
+        (0..MOST_WAITING).map(|_| tokio::spawn(waiting.come("2", PAUSE_MILLIS))).collect();
+    waiting.source.may_answer.add_permits(1);
+    for one in again {
+        assert_eq!(one.await.unwrap(), Err(JwtError::UnknownKey));
+    }
+    assert_eq!(*waiting.source.asked.lock(), 2);
+}
+
+#[tokio::test]
+async fn keys_that_an_issuer_has_not_confirmed_for_a_day_are_no_longer_believed() {
+    let issuer = Issuer::ec();
+    let source = Arc::new(Rotating::default());
+    let set = || Ok(json!({ "keys": [issuer.jwk("1")] }).to_string());
+    source.sets.lock().push(set());
+    let tokens = Tokens::new(source.clone());
+    let entrance = VirtualProxyId(uuid::Uuid::nil());
+    let settings = JwtSettings { key: "https://issuer.example/keys".into(), ..settings() };
+    let token = issuer.token(json!({ "alg": "ES256", "kid": "1" }), &claims(json!({})));
+    let come = async |now: i64| {
+        tokens.prepare(entrance, &settings, &token, Moment(now)).await;
+        tokens.verify(entrance, &settings, &token, Moment(NOW as i64 * 1_000)).map(drop)
+    };
+    assert_eq!(come(0).await, Ok(()));
+    assert_eq!(come(OLDEST_MILLIS - 1).await, Ok(()), "the issuer is away for a while");
+    assert_eq!(come(OLDEST_MILLIS).await, Err(JwtError::NoKeysYet));
+    source.sets.lock().push(set());
+    assert_eq!(come(OLDEST_MILLIS + FIRST_PAUSE_MILLIS).await, Ok(()));
+}
