@@ -63,9 +63,6 @@ const MAX_USER_SESSIONS: usize = 50;
 /// Sockets that may share one engine session.
 const MAX_SOCKETS: usize = 50;
 
-/// Requests of one socket that may wait to be executed before no more are read.
-const MAX_PENDING: usize = 256;
-
 /// The engine sessions and loaded apps of a server. Clones share them.
 #[derive(Clone)]
 pub struct Engine {

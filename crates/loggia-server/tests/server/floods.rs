@@ -104,7 +104,8 @@ async fn sockets_that_flood_are_closed_and_told_why() {
         frame
     };
     let mut fragments = part(0x01, 60_000);
-    for _ in 0..80 {
+    // The last one is too much: of what came after it, a reset would be the answer.
+    for _ in 0..4 {
         fragments.extend(part(0x00, 60_000));
     }
     let gigabyte = [0x81, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0];
