@@ -3,8 +3,10 @@
 
 use axum::response::Response;
 use http::header::HeaderMap;
+use http::{Method, StatusCode};
 
 use crate::host::{Host, Origin};
+use crate::problem::Problem;
 use crate::proxy::{Entered, Guest, Proxy, same};
 use crate::query::Query;
 
@@ -54,6 +56,27 @@ impl Proxy {
             || has_xrf_key(&entered.screened.query, headers);
         self.refuse_forged(entered, headers, guest, Demand::Proof, has_proof)
     }
+
+    /// The refusal of a change that a browser says another site's page asks for. What neither says
+    /// is for whoever is handed the request, and knows which proof it needs.
+    #[must_use]
+    pub fn refuse_foreign(
+        &self,
+        entered: &Entered,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Option<Response> {
+        let is_reading = matches!(*method, Method::GET | Method::HEAD);
+        if is_reading || sender(&entered.screened.host, headers) != Sender::Foreign {
+            return None;
+        }
+        let (title, text) =
+            ("Not from there", "Changes may be asked for only by pages of this hub.");
+        let problem = Problem::new(StatusCode::FORBIDDEN, "REQ-ORIGIN", title, text, self.now());
+        let address = entered.screened.address.to_string();
+        problem.log("entrance", &address, "a change asked for by a page of another site");
+        Some(problem.json())
+    }
 }
 
 /// Whether a page of ours sent the request, as far as `demand` wants that known.
@@ -92,15 +115,18 @@ pub(crate) fn has_xrf_key(query: &Query, headers: &HeaderMap) -> bool {
     })
 }
 
+/// What a browser says twice or unreadably, no browser says.
 fn sender(host: &Host, headers: &HeaderMap) -> Sender {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    match text("sec-fetch-site") {
+    let (Ok(site), Ok(origin)) = (only(headers, "sec-fetch-site"), only(headers, "origin")) else {
+        return Sender::Foreign;
+    };
+    match site {
         Some("same-origin") => return Sender::Ours,
         // `none` is an address typed by hand, which sends no form.
         Some("none") | None => {}
         Some(_) => return Sender::Foreign,
     }
-    match text("origin") {
+    match origin {
         None => Sender::Unknown,
         // Privacy settings may hide the origin of our own form, whose token then decides.
         Some("null") => Sender::Unknown,
@@ -111,9 +137,19 @@ fn sender(host: &Host, headers: &HeaderMap) -> Sender {
     }
 }
 
+/// The value of a header that may be there once; none where it is not.
+fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, ()> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| ()),
+        (Some(_), Some(_)) => Err(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
+    use http::{HeaderName, HeaderValue};
 
     use super::*;
 
@@ -142,6 +178,30 @@ mod tests {
                 }
             }
             assert_eq!(sender(&host, &headers), expected, "{site:?} {origin:?}");
+        }
+    }
+
+    #[test]
+    fn a_browser_says_it_once_and_readably() {
+        let host = Host::parse("hub.example").unwrap();
+        for (name, values) in [
+            ("sec-fetch-site", ["same-origin", "cross-site"]),
+            ("sec-fetch-site", ["same-origin", "same-origin"]),
+            ("sec-fetch-site", ["none", "cross-site"]),
+            ("origin", ["https://hub.example", "https://evil.example"]),
+            ("origin", ["null", "https://evil.example"]),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(HeaderName::from_static(name), value.parse().unwrap());
+            }
+            assert_eq!(sender(&host, &headers), Sender::Foreign, "{name}: {values:?}");
+        }
+        for name in ["sec-fetch-site", "origin"] {
+            let mut headers = HeaderMap::new();
+            let value = HeaderValue::from_bytes(b"https://hub.example\xe4").unwrap();
+            headers.insert(HeaderName::from_static(name), value);
+            assert_eq!(sender(&host, &headers), Sender::Foreign, "{name}");
         }
     }
 }

@@ -179,6 +179,9 @@ impl Front {
 
     /// Hands the request to the REST interface, which sees neither entrance nor cookie.
     async fn qrs(&self, entered: &Entered, path: &str, parts: Parts, body: Body) -> Response {
+        if let Some(refused) = self.proxy.refuse_foreign(entered, &parts.method, &parts.headers) {
+            return refused;
+        }
         let target = match parts.uri.query() {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use loggia_model::entity::VirtualProxy;
-use loggia_model::{UserId, VirtualProxyId};
+use loggia_model::{UserId, UserKey, VirtualProxyId};
 use parking_lot::Mutex;
 
 /// The frames that are kept.
@@ -26,6 +26,7 @@ type Key = (VirtualProxyId, Option<UserId>);
 
 struct Kept {
     entrance: Arc<VirtualProxy>,
+    key: Option<UserKey>,
     name: String,
     path: String,
     frame: Arc<HubFrame>,
@@ -34,8 +35,8 @@ struct Kept {
 /// What a frame is made from: while all of it is the same, so is the frame.
 pub(crate) struct Reader<'a> {
     pub(crate) entrance: &'a Arc<VirtualProxy>,
-    /// Nobody for a visitor.
-    pub(crate) user: Option<UserId>,
+    /// Nobody for a visitor. The page shows the key too, which a directory may change.
+    pub(crate) user: Option<(UserId, &'a UserKey)>,
     /// What the page calls them.
     pub(crate) name: &'a str,
     /// The page's own address.
@@ -52,9 +53,11 @@ impl HubFrames {
         reader: &Reader<'_>,
         write: impl FnOnce() -> HubFrame,
     ) -> Arc<HubFrame> {
-        let key = (reader.entrance.id, reader.user);
+        let user_key = reader.user.map(|(_, key)| key);
+        let key = (reader.entrance.id, reader.user.map(|(id, _)| id));
         if let Some(kept) = self.0.lock().get(&key)
             && Arc::ptr_eq(&kept.entrance, reader.entrance)
+            && kept.key.as_ref() == user_key
             && kept.name == reader.name
             && kept.path == reader.path
         {
@@ -63,6 +66,7 @@ impl HubFrames {
         let frame = Arc::new(write());
         let kept = Kept {
             entrance: Arc::clone(reader.entrance),
+            key: user_key.cloned(),
             name: reader.name.to_owned(),
             path: reader.path.to_owned(),
             frame: Arc::clone(&frame),
@@ -108,7 +112,9 @@ mod tests {
     fn a_frame_is_written_anew_when_anything_in_it_changes() {
         let frames = HubFrames::default();
         let (one, changed) = (entrance(1), entrance(1));
-        let (ana, ben) = (UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
+        let keys = ["ana", "ben", "ana2"].map(|id| UserKey::from_outside("ACME", id).unwrap());
+        let person = |number, key| (UserId(Uuid::from_u128(number)), key);
+        let (ana, ben, renamed) = (person(1, &keys[0]), person(2, &keys[1]), person(1, &keys[2]));
         let reader = |entrance, user, name, path| Reader { entrance, user, name, path };
         let written =
             |text: &str| HubFrame { block: [text.to_owned(), String::new()], end: String::new() };
@@ -119,6 +125,7 @@ mod tests {
         assert_eq!(said(&reader(&one, Some(ana), "Ana", "/hub"), "3"), "3");
         assert_eq!(said(&reader(&one, Some(ben), "Ana", "/hub"), "4"), "4");
         assert_eq!(said(&reader(&one, Some(ana), "Ana A.", "/hub"), "5"), "5");
+        assert_eq!(said(&reader(&one, Some(renamed), "Ana A.", "/hub"), "renamed"), "renamed");
         assert_eq!(said(&reader(&one, None, "Visitor", "/hub/stream/x"), "6"), "6");
         // The same entrance after somebody has saved it.
         assert_eq!(said(&reader(&changed, None, "Visitor", "/hub/stream/x"), "7"), "7");

@@ -194,7 +194,7 @@ fn hub_frame(front: &Front, entered: &Entered) -> Arc<HubFrame> {
         return Arc::new(write());
     };
     let (user, name) = match &guest.caller.principal {
-        Principal::User { id, key } => (Some(*id), front.proxy.display_name(*id, key)),
+        Principal::User { id, key } => (Some((*id, key)), front.proxy.display_name(*id, key)),
         _ => (None, String::new()),
     };
     let path = entered.screened.path.as_str();

@@ -100,6 +100,7 @@ pub(crate) fn create(call: &Call) -> Result<Answer, Problem> {
     let mut body = call.body()?;
     let id = body.id().map(VirtualProxyId);
     refuse_mask(&mut body);
+    refuse_default(&mut body, None);
     let edit = read(&call.repository, body)?;
     let saved = call.repository.create_virtual_proxy(&call.caller, id, edit)?;
     Ok(Answer::Created(with_warnings(call, saved)?))
@@ -109,6 +110,11 @@ pub(crate) fn update(call: &Call) -> Result<Answer, Problem> {
     let id = VirtualProxyId(call.id()?);
     let mut body = call.body()?;
     let basis = body.modified();
+    let before = match body.value("prefix") {
+        None if body.mentions("defaultVirtualProxy") => Some(VirtualProxies::one(call, id.0)?),
+        _ => None,
+    };
+    refuse_default(&mut body, before.as_ref().map(|before| &before.prefix));
     let edit = read(&call.repository, body)?;
     let saved = call.repository.update_virtual_proxy(&call.caller, id, basis, edit)?;
     Ok(Answer::Ok(with_warnings(call, saved)?))
@@ -447,6 +453,20 @@ fn refuse_mask(body: &mut Body) {
     let key = body.text("jwtPublicKeyCertificate");
     if key.is_some_and(|key| key.strip_prefix(SHARED_SECRET) == Some(MASK)) {
         body.problem("jwtPublicKeyCertificate", "is the mask of another entrance's; give the key");
+    }
+}
+
+/// Which entrance is the default one follows from its prefix, and cannot be said beside it.
+fn refuse_default(body: &mut Body, before: Option<&Prefix>) {
+    let named = body.value("prefix");
+    let has_prefix = match named.as_ref().and_then(Value::as_str) {
+        Some(text) => text.parse::<Prefix>().is_ok_and(|prefix| !prefix.is_default()),
+        None => before.is_some_and(|prefix| !prefix.is_default()),
+    };
+    if has_prefix && body.flag("defaultVirtualProxy") == Some(true) {
+        let message = "the default entrance is the one with the empty prefix: give this one the \
+                       empty prefix, or say false or nothing here";
+        body.problem("defaultVirtualProxy", message);
     }
 }
 

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::fixture::Hub;
+use crate::fixture::{Hub, Reply};
 
 fn press() -> Value {
     json!({ "prefix": "press", "description": "Press", "sessionCookieHeaderName": "X-Press" })
@@ -122,6 +122,36 @@ async fn prefixes_and_cookies_are_clean_and_nobody_elses() {
         let detail = refused.body["detail"].as_str().unwrap();
         assert!(detail.starts_with(&format!("{member}: ")), "{value:?}: {detail}");
     }
+}
+
+#[tokio::test]
+async fn only_the_entrance_without_a_prefix_is_called_the_default() {
+    let hub = Hub::new();
+    let root = hub.root();
+    let claiming = |mut body: Value| {
+        body["defaultVirtualProxy"] = json!(true);
+        body
+    };
+    let is_refused = |answer: Reply| {
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert!(detail.starts_with("defaultVirtualProxy: "), "{detail}");
+        assert!(detail.contains("empty prefix"), "{detail}");
+    };
+    is_refused(hub.post(&root, "virtualproxyconfig", &claiming(press())).await);
+    let made = hub.post(&root, "virtualproxyconfig", &press()).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let path = format!("virtualproxyconfig/{}", made.body["id"].as_str().unwrap());
+    is_refused(hub.put(&root, &path, &claiming(made.body.clone())).await);
+    let without = json!({ "modifiedDate": made.body["modifiedDate"] });
+    is_refused(hub.put(&root, &path, &claiming(without)).await);
+    assert_eq!(hub.put(&root, &path, &made.body).await.status, StatusCode::OK);
+    // What the default entrance says of itself may come back.
+    let filter = "virtualproxyconfig/full?filter=prefix%20eq%20''";
+    let found = hub.get(&root, filter).await.body[0].clone();
+    assert_eq!(found["defaultVirtualProxy"], true);
+    let path = format!("virtualproxyconfig/{}", found["id"].as_str().unwrap());
+    assert_eq!(hub.put(&root, &path, &found).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

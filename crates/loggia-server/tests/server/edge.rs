@@ -333,8 +333,11 @@ async fn a_forwarder_says_how_the_client_came_and_contradicts_itself_never() {
         assert_eq!((status, is_secure), (200, is_trusted));
         let (status, is_secure, _) = ask(&[standard, ("X-Forwarded-For", "198.51.100.1")]).await;
         assert_eq!((status, is_secure), (200, is_trusted));
-        for lines in [&[standard, ("X-Forwarded-For", "10.0.0.1")][..], &[("Forwarded", "for=\"")]]
-        {
+        for lines in [
+            &[standard, ("X-Forwarded-For", "10.0.0.1")][..],
+            &[("Forwarded", "for=\"")],
+            &[("X-Forwarded-For", "198.51.100.1,")],
+        ] {
             let (status, _, answer) = ask(lines).await;
             if is_trusted {
                 assert_eq!((status, answer.code().as_str()), (400, "REQ-FORWARDED"), "{lines:?}");

@@ -441,6 +441,18 @@ async fn forged_requests_change_nothing() {
             vec![key, json, ("Sec-Fetch-Site", "same-site")],
         ),
         (
+            "another site, in a browser that names only the origin",
+            "POST",
+            with_key.as_str(),
+            vec![key, json, ("Origin", "https://evil.example")],
+        ),
+        (
+            "another site beside this one",
+            "POST",
+            with_key.as_str(),
+            vec![key, json, ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")],
+        ),
+        (
             "a hidden method",
             "GET",
             with_key.as_str(),
