@@ -24,6 +24,7 @@ use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 use uuid::uuid;
 
+use crate::private_file;
 use crate::shipped::VISITORS_APP;
 
 #[derive(RustEmbed)]
@@ -320,8 +321,8 @@ pub(crate) fn make_app(
 fn put_picture(data: &Path, folder: &str, app: AppId, name: &str) -> anyhow::Result<String> {
     let picture = embedded(&format!("{folder}/{name}"))?;
     let target = data.join("content").join("apps").join(app.text());
-    std::fs::create_dir_all(&target)?;
-    std::fs::write(target.join(name), picture)?;
+    private_file::make_folder(&target)?;
+    private_file::write(&target.join(name), &picture)?;
     Ok(format!("/content/apps/{app}/{name}"))
 }
 

@@ -217,6 +217,7 @@ impl Repository {
     ) -> Result<Imported, ManageError> {
         self.change(caller, |site| {
             let guard = self.enter(site, caller)?;
+            self.require_licence_duties(&guard, caller)?;
             self.plan(site, &guard, declaration)
         })
     }
@@ -229,6 +230,7 @@ impl Repository {
     ) -> Result<Imported, ManageError> {
         let site = self.site();
         let guard = self.enter(&site, caller)?;
+        self.require_licence_duties(&guard, caller)?;
         let (_, imported) = self.plan(&site, &guard, declaration)?;
         Ok(Imported { is_dry_run: true, ..imported })
     }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::rules::naming_pool;
 use super::{Conflict, ManageError, Problems, Saved, Violation, refuse_stale, set};
 use crate::Repository;
+use crate::guard::Guard;
 use crate::record::{Record, pool_kind};
 use crate::site::Site;
 use crate::store::Change;
@@ -112,6 +113,19 @@ impl Repository {
             let warnings = warnings(site, &pool);
             Ok((vec![Change::PutPool(pool.clone())], Saved { value: Arc::new(pool), warnings }))
         })
+    }
+
+    /// Refuses whoever sees no pool and may make none: nothing about licences is theirs to ask.
+    pub(crate) fn require_licence_duties(
+        &self,
+        guard: &Guard<'_>,
+        caller: &Caller,
+    ) -> Result<(), ManageError> {
+        if !self.pools(caller)?.is_empty() {
+            return Ok(());
+        }
+        let any = new_pool(PoolId(Uuid::nil()), PoolKind::AnalyzerCapacity, guard.stamp());
+        guard.require_create(Record::Pool(&any))
     }
 
     /// Changes a pool; in force at once.

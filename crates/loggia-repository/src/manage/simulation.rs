@@ -31,6 +31,7 @@ impl Repository {
         let now_pools = self.pools(caller)?;
         let site = self.site();
         let guard = self.enter(&site, caller)?;
+        self.require_licence_duties(&guard, caller)?;
         let (mut next, mut pools, mut made) = (None, Vec::new(), Vec::new());
         match declaration {
             None => pools.extend(now_pools.iter().map(|pool| LicencePool::clone(pool))),

@@ -182,7 +182,12 @@ proptest! {
                 }
                 Step::Wait(minutes) => hub.pass(minutes),
                 Step::Resize { pool, capacity } => {
-                    let edit = PoolEdit { capacity: Some(Some(capacity)), ..PoolEdit::default() };
+                    // What is reserved for people stays within the pool.
+                    let reserved = hub.repository.site().pool(pools[pool]).map(|p| p.reserved_for_users);
+                    let edit = PoolEdit {
+                        capacity: Some(Some(capacity.max(reserved.unwrap_or_default()))),
+                        ..PoolEdit::default()
+                    };
                     hub.repository.update_pool(&server, pools[pool], None, edit).unwrap();
                 }
                 Step::Compact => {
