@@ -249,7 +249,7 @@ async fn strangers_get_nothing_and_learn_nothing() {
         GET    licensepool/usage: visitor 200 ben 200 root 200
         GET    licensepool/declaration: visitor 200 ben 200 root 200
         POST   licensepool/declaration: visitor 403 ben 403 root 200
-        POST   licensepool/simulation: visitor 403 ben 200 root 200
+        POST   licensepool/simulation: visitor 403 ben 403 root 200
         GET    licensepool/{id}: visitor 404 ben 404 root 200
         GET    licensepool/{id}/counters: visitor 404 ben 404 root 200
         GET    licensepool/{id}/history: visitor 404 ben 404 root 200
