@@ -103,6 +103,7 @@ kinds! {
     UserBlocked "user.blocked" Management;
     UserDeleted "user.deleted" Management;
     AdminLogin "admin.login" Management;
+    AdminSessionEnded "admin.session_ended" Management;
     AdminAuditRun "admin.audit_run" Management;
     AdminTrailRead "admin.trail_read" Data;
     TrailOpened "audit.opened" Session;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use loggia_auth::Session;
-use loggia_model::{Principal, SessionEnd};
+use loggia_model::{Caller, Moment, Principal, SessionEnd};
 use loggia_repository::loggia_audit::{Event, Kind};
 use loggia_repository::{Code, Site};
 
@@ -55,13 +55,20 @@ impl Proxy {
         repository.record(login).map_err(|_| {
             self.sessions().end(session, SessionEnd::Closed);
             let text = "Signing in cannot be recorded at the moment, and so it is not possible.";
-            Box::new(Problem::new(
-                http::StatusCode::SERVICE_UNAVAILABLE,
-                Code::AuditBlocked.as_str(),
-                "Not now",
-                text,
-                self.now(),
-            ))
+            Box::new(unrecorded(text, self.now()))
+        })
+    }
+
+    /// Somebody is about to end another's session, which they may not where it cannot be recorded.
+    pub fn tell_ending(&self, by: &Caller, session: &Session) -> Result<(), Box<Problem>> {
+        let repository = &self.shared().repository;
+        let event = Event::by(by, Kind::AdminSessionEnded, repository.now())
+            .with("of", session.principal.to_string())
+            .with("ended", session.id.text());
+        repository.record(event).map_err(|_| {
+            let text =
+                "Ending sessions cannot be recorded at the moment, and so it is not possible.";
+            Box::new(unrecorded(text, self.now()))
         })
     }
 
@@ -99,7 +106,7 @@ impl Proxy {
     }
 }
 
-fn about(site: &Site, session: &Session, kind: Kind, now: loggia_model::Moment) -> Event {
+fn about(site: &Site, session: &Session, kind: Kind, now: Moment) -> Event {
     let entrance = site.virtual_proxy(session.entrance).map(|entrance| entrance.prefix.to_string());
     Event {
         principal: session.principal.to_string(),
@@ -109,6 +116,11 @@ fn about(site: &Site, session: &Session, kind: Kind, now: loggia_model::Moment) 
         address: session.address,
         ..Event::new(kind, now)
     }
+}
+
+fn unrecorded(text: &str, now: Moment) -> Problem {
+    let status = http::StatusCode::SERVICE_UNAVAILABLE;
+    Problem::new(status, Code::AuditBlocked.as_str(), "Not now", text, now)
 }
 
 /// Whoever has a role may do more than look.

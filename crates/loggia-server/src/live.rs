@@ -96,6 +96,9 @@ pub(crate) fn one(
                 problem.log("rules", &look.guest.caller.principal.to_string(), finding);
                 return front.proxy.refuse(entered, &problem, headers);
             }
+            if let Err(problem) = front.proxy.tell_ending(&look.guest.caller, &session) {
+                return front.proxy.refuse(entered, &problem, headers);
+            }
             let shown = look.show(&session);
             front.proxy.sessions().end(&session, SessionEnd::Closed);
             info!(

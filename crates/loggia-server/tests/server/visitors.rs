@@ -301,6 +301,11 @@ async fn whoever_looks_after_an_entrance_sees_who_is_here_and_ends_sessions_at_o
     assert_eq!(socket.next().await, None, "the socket is closed");
     assert_eq!(live(&mut root).await.len(), 1);
     assert_eq!(by_script(&mut root, "DELETE", &path).await.status, 404);
+    let key = [("X-Qlik-Xrfkey", "0123456789abcdef")];
+    let trail = root.send("GET", "/qrs/auditlog?xrfkey=0123456789abcdef", &key, "").await;
+    let ended = theirs["id"].as_str().unwrap();
+    assert!(trail.body.contains("admin.session_ended"), "{}", trail.body);
+    assert!(trail.body.contains(&format!("\"ended\":\"{ended}\"")), "{}", trail.body);
 }
 
 #[tokio::test]
