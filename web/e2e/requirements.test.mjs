@@ -110,6 +110,7 @@ describe('public access', { timeout: 240_000 }, () => {
     assert.deepEqual(found, [
       ['New York flights 2013', true, true],
       ['Palmer penguins', true, true],
+      ['Visitors', false, false],
       ['Wildlife strikes', false, false],
       ['World development', true, true],
     ])
