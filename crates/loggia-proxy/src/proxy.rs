@@ -585,13 +585,20 @@ impl Proxy {
         let Some(lifetime) = entered.entrance.visitor_cookie.lifetime_seconds() else { return };
         let Some(guest) = &mut entered.guest else { return };
         let Principal::Anonymous(own) = guest.session.principal else { return };
+        let is_new = guest.session.started == now;
+        // Only what may draw on a licence asks for the browser, and a signature is dear beside all
+        // else that the hub's page takes.
+        let draws =
+            matches!(entered.route, Route::App { .. } | Route::AppApi { .. } | Route::Socket(_));
+        if !is_new && !draws {
+            return;
+        }
         let key = &self.shared.visitor_key;
         let entrance = entered.entrance.id;
         let mark = cookie::visitors(request, &entered.entrance)
             .find_map(|value| key.read(value, entrance, lifetime, now));
         let visitor = mark.map_or(own, |mark| mark.visitor);
         guest.browser = Some(visitor);
-        let is_new = guest.session.started == now;
         if is_new && mark.is_none() || is_worth_signing(mark, &entered.route, now) {
             let value = key.sign(visitor, entrance, now);
             entered.set_visitor_cookie =
