@@ -14,7 +14,11 @@ use crate::secret::{NoRandomness, base64_url, random_bytes, same_text};
 
 /// The key that visitor cookies are signed with. Shown by nothing but [`Self::reveal`].
 #[derive(Clone)]
-pub struct VisitorKey([u8; 32]);
+pub struct VisitorKey {
+    bytes: [u8; 32],
+    /// Made ready once: that costs more than a signature does, and each first visit needs one.
+    key: hmac::Key,
+}
 
 /// What a cookie says that this server signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,21 +32,25 @@ pub struct VisitorMark {
 const PURPOSE: &[u8] = b"loggia visitor cookie 1";
 
 impl VisitorKey {
+    fn new(bytes: [u8; 32]) -> VisitorKey {
+        VisitorKey { key: hmac::Key::new(hmac::HMAC_SHA256, &bytes), bytes }
+    }
+
     /// A fresh key: cookies signed with any other one are worth nothing afterwards.
     pub fn random() -> Result<VisitorKey, NoRandomness> {
-        random_bytes().map(VisitorKey)
+        random_bytes().map(VisitorKey::new)
     }
 
     /// Reads what [`Self::reveal`] gave.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<VisitorKey> {
-        bytes.try_into().ok().map(VisitorKey)
+        bytes.try_into().ok().map(VisitorKey::new)
     }
 
     /// The key itself, for the file that keeps it.
     #[must_use]
     pub fn reveal(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
     }
 
     /// The value of a cookie that names the visitor at this entrance.
@@ -83,8 +91,7 @@ impl VisitorKey {
     }
 
     fn tag(&self, named: &str, entrance: VirtualProxyId) -> String {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
-        let mut context = hmac::Context::with_key(&key);
+        let mut context = hmac::Context::with_key(&self.key);
         context.update(PURPOSE);
         context.update(entrance.0.as_bytes());
         context.update(named.as_bytes());
